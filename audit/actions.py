@@ -1,0 +1,41 @@
+"""Putting looks, refusals and disclosures in the log. Changes need no call: the database records them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db import connection
+
+
+def record_look(patients: Collection[UUID], classes: Collection[str]) -> int:
+    """Record that the current actor was shown these classes of field of these patients. Returns the event's id.
+
+    Refused outside `acting(…)`. One event, however many patients.
+    """
+    return _record("read", patients, classes)
+
+
+def record_refusal(relation: str | None = None, row_id: str | None = None) -> int:
+    """Record that the current actor was refused. Call it in a transaction of its own: the refused one is rolled back."""
+    return _record("refused", [], [], relation, row_id)
+
+
+def record_disclosure(patient: UUID, classes: Collection[str], recipient: str) -> int:
+    """Record that these classes of field of this patient left the pilot, and to whom."""
+    return _record("disclosed", [patient], classes, recipient)
+
+
+def _record(
+    happened: str,
+    patients: Collection[UUID],
+    classes: Collection[str],
+    relation: str | None = None,
+    row_id: str | None = None,
+) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pilot.record(%s, %s::uuid[], %s::text[], %s, %s)",
+            [happened, sorted(patients), sorted(classes), relation, row_id],
+        )
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,177 @@
+"""The database triggers that write history and events, so that nothing can bypass them.
+
+Unlike django-pgtrigger's own template this one cannot be switched off by a setting, runs as the owner with a pinned
+search path, and names every object in full, so that a temporary table cannot stand in for a real one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pgtrigger
+from django.apps import apps
+from pgtrigger import compiler, utils
+
+# The name of an event's kind by trigger operation, and of simple-history's by the same.
+_OPERATIONS = "CASE TG_OP WHEN 'INSERT' THEN '{0}' WHEN 'UPDATE' THEN '{1}' ELSE '{2}' END"
+
+
+class PinnedTriggerSql(compiler.UpsertTriggerSql):
+    """Installs a trigger whose function is SECURITY DEFINER with a pinned search path. Versioned by name: migrations
+    point here, so a change of template is a new class."""
+
+    def get_template(self) -> str:
+        return """
+            CREATE OR REPLACE FUNCTION public.{pgid}() RETURNS TRIGGER
+            LANGUAGE plpgsql SECURITY DEFINER
+            SET search_path = pg_catalog, public, pg_temp SET client_encoding = 'UTF8' AS $$
+                {declare}
+                BEGIN
+                    {func}
+                END;
+            $$;
+            REVOKE ALL ON FUNCTION public.{pgid}() FROM PUBLIC;
+            DROP TRIGGER IF EXISTS {pgid} ON public.{table};
+            CREATE TRIGGER {pgid} {when} {operation} ON public.{table}
+                FOR EACH {level} EXECUTE FUNCTION public.{execute};
+            COMMENT ON TRIGGER {pgid} ON public.{table} IS '{hash}';
+        """
+
+
+class PinnedTrigger(pgtrigger.Trigger):
+    """A trigger that no setting can silence. (Models come as Any: the library types them as instances.)"""
+
+    def compile(self, model: Any) -> compiler.Trigger:
+        return compiler.Trigger(
+            name=self.name,
+            sql=PinnedTriggerSql(
+                pgid=self.get_pgid(model),
+                declare=self.render_declare(model),
+                func=self.render_func(model),
+                table=model._meta.db_table,
+                when=self.when,
+                operation=self.operation,
+                level=self.level,
+                execute=self.render_execute(model),
+            ),
+        )
+
+
+class ChangeTrigger(PinnedTrigger):
+    """After every insert, update and delete: one history row and one event, or the write is refused.
+
+    Refused where no actor or no action is set. An update that changes nothing leaves nothing.
+    """
+
+    name = "audit_change"
+    level = pgtrigger.Row
+    when = pgtrigger.After
+    operation = pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete
+    declare = [
+        ("who", "text := nullif(current_setting('pilot.user', true), '')"),
+        ("acting_role", "text := nullif(current_setting('pilot.role', true), '')"),
+        ("doing", "text := nullif(current_setting('pilot.action', true), '')"),
+        ("because", "text := nullif(current_setting('pilot.reason', true), '')"),
+        ("nonce", "uuid := gen_random_uuid()"),
+        ("changed", "text[]"),
+        ("event_id", "bigint"),
+    ]
+
+    def get_declare(self, model: Any) -> list[tuple[str, str]]:
+        return [
+            *(self.declare or []),
+            ("r", f"public.{utils.quote(model._meta.db_table)}"),
+        ]
+
+    def get_func(self, model: Any) -> str:
+        # Migrations compile against a bare copy of the model that knows neither its history nor its privacy.
+        model = apps.get_model(model._meta.label)
+        unkept = getattr(model.privacy, "unkept", ())
+        columns = [f.column for f in model._meta.local_concrete_fields if f.name not in unkept]
+        history: Any = model.history.model._meta
+        quoted = [utils.quote(column) for column in columns]
+        changed = ", ".join(
+            f"CASE WHEN OLD.{q} IS DISTINCT FROM NEW.{q} THEN '{c}' END"
+            for q, c in zip(quoted, columns, strict=True)
+        )
+        row = ", ".join(f"r.{q}" for q in quoted)
+        patient = _column(model, "patient")
+        practice = _column(model, "practice")
+        pk = utils.quote(model._meta.pk.column)
+        return f"""
+            IF who IS NULL OR acting_role IS NULL OR doing IS NULL THEN
+                RAISE EXCEPTION 'Refused: a change to {model._meta.db_table} by nobody, or for no named action'
+                    USING ERRCODE = 'insufficient_privilege';
+            END IF;
+            IF TG_OP = 'UPDATE' THEN
+                changed := array_remove(ARRAY[{changed}], NULL);
+                IF cardinality(changed) = 0 THEN RETURN NULL; END IF;
+            END IF;
+            IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
+            INSERT INTO public.audit_event (at, transaction, kind, actor, role, action, reason, request, relation,
+                    row_id, patient_id, practice_id, columns, digest)
+                VALUES (clock_timestamp(), pg_current_xact_id()::text::bigint,
+                    {_OPERATIONS.format("created", "changed", "deleted")}, who, acting_role, doing, because,
+                    nullif(current_setting('pilot.request', true), ''), '{model._meta.db_table}',
+                    r.{pk}::text, {patient}, {practice}, coalesce(changed, ARRAY[]::text[]),
+                    sha256(uuid_send(nonce) || record_send(ROW({row}))))
+                RETURNING id INTO event_id;
+            INSERT INTO public.{utils.quote(history.db_table)} ({", ".join(quoted)}, history_date,
+                    history_change_reason, history_type, history_user_id, history_role, history_action, event_id, nonce)
+                VALUES ({row}, clock_timestamp(), because, {_OPERATIONS.format("+", "~", "-")},
+                    CASE WHEN who ~ '^[0-9a-f-]{{36}}$' THEN who::uuid END, acting_role, doing, event_id, nonce);
+            RETURN NULL;
+        """
+
+
+class TruncateTrigger(PinnedTrigger):
+    """Emptying a whole table at once is refused, whoever asks."""
+
+    name = "audit_no_truncate"
+    level = pgtrigger.Statement
+    when = pgtrigger.Before
+    operation = pgtrigger.Truncate
+
+    def get_func(self, model: Any) -> str:
+        return _refusal(f"{model._meta.db_table} is never emptied", "TG_OP")
+
+
+class AppendOnlyTrigger(PinnedTrigger):
+    """Rows are added and never altered: UPDATE and DELETE are refused, whoever asks."""
+
+    name = "append_only"
+    level = pgtrigger.Row
+    when = pgtrigger.Before
+    operation = pgtrigger.Update | pgtrigger.Delete
+
+    def get_func(self, model: Any) -> str:
+        return _refusal(f"{model._meta.db_table} only ever grows", "TG_OP")
+
+
+def _refusal(sentence: str, operation: str) -> str:
+    return f"""
+        RAISE EXCEPTION 'Refused: {sentence} (%)', {operation} USING ERRCODE = 'insufficient_privilege';
+    """
+
+
+def _column(model: Any, relation: str) -> str:
+    column = getattr(model.privacy, relation, None)
+    return f"r.{utils.quote(column)}" if column else "NULL"
+
+
+class OncePublishedTrigger(PinnedTrigger):
+    """A row with `published_at` set is never altered or removed, whoever asks."""
+
+    name = "once_published"
+    level = pgtrigger.Row
+    when = pgtrigger.Before
+    operation = pgtrigger.Update | pgtrigger.Delete
+
+    def get_func(self, model: Any) -> str:
+        return f"""
+            IF OLD.published_at IS NOT NULL THEN
+                {_refusal(f"a published {model._meta.verbose_name} stays as it is", "TG_OP")}
+            END IF;
+            IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+            RETURN NEW;
+        """

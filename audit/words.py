@@ -1,0 +1,98 @@
+"""The log in plain words: kinds of record, parts of a record, and what somebody was doing. Never what was in
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING
+
+from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from audit.models import Event, Kind
+from audit.privacy import declared
+from pilot.access.context import ACTIONS, SYSTEM_PREFIX
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+# A look at the log itself, beside the classes of field of `audit.privacy`.
+LOG = "log"
+CLASSES: dict[str, _StrOrPromise] = {
+    "identity": gettext_lazy("name and contact details"),
+    "case": gettext_lazy("referral, sessions, goals or messages"),
+    "consent": gettext_lazy("what the patient agreed to"),
+    "clinical": gettext_lazy("clinical notes"),
+    LOG: gettext_lazy("this log"),
+}
+
+
+def what(event: Event) -> str:
+    """“Changed: referral”, “Looked at: name and contact details, clinical notes”."""
+    kind = str(Kind(event.kind).label)
+    named = classes(event.columns) if event.kind in (Kind.READ, Kind.DISCLOSED) else record(event.relation)
+    return f"{kind}: {named}" if named else kind
+
+
+def record(relation: str | None) -> str:
+    """What sort of record a table holds; '' for no table."""
+    model = _models().get(relation or "")
+    return str(model._meta.verbose_name) if model else relation or ""
+
+
+def classes(names: Iterable[str]) -> str:
+    return ", ".join(str(CLASSES.get(name, name)) for name in sorted(names, key=_place))
+
+
+def parts(event: Event) -> list[str]:
+    """Which parts of the record changed, by their names. That its version moved on says nothing to anybody."""
+    model = _models().get(event.relation or "")
+    return [_field(model, column) for column in event.columns if column != "version"]
+
+
+def doing(event: Event) -> str:
+    """“Session booked” for an action, “Page: referrals, waiting” for a page, “Task: outbox, send” for the
+    clock.
+    """
+    name = event.action
+    if name in ACTIONS:
+        return capfirst(name.replace(".", " ").replace("_", " "))
+    place = name.replace(".", ", ").replace("_", " ").replace("-", " ")
+    if event.actor.startswith(SYSTEM_PREFIX):
+        return _("Task: %(name)s") % {"name": place}
+    return _("Page: %(name)s") % {"name": place}
+
+
+def task(actor: str) -> str:
+    """The name under which the system acted; '' for a person."""
+    return actor.removeprefix(SYSTEM_PREFIX) if actor.startswith(SYSTEM_PREFIX) else ""
+
+
+def key(patient: object) -> str:
+    """Enough of a patient's key to tell one from another, and nothing else about them."""
+    return str(patient)[:8]
+
+
+def _place(name: str) -> int:
+    return list(CLASSES).index(name) if name in CLASSES else len(CLASSES)
+
+
+def _field(model: type[models.Model] | None, column: str) -> str:
+    if model is None:
+        return column
+    try:
+        return str(model._meta.get_field(column.removesuffix("_id")).verbose_name)  # type: ignore[union-attr]
+    except FieldDoesNotExist:
+        return column
+
+
+@cache
+def _models() -> dict[str, type[models.Model]]:
+    apps.check_models_ready()
+    return {model._meta.db_table: model for model in declared()}

@@ -1,0 +1,235 @@
+"""Adding people: members of staff to organisations, patients to practices, accounts to patients."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from pilot.access import Actor, Permission, Role, acting, action
+from pilot.access.grants import grant, revoke
+from pilot.people.models import Membership, Organisation, Patient, User
+from pilot.people.policies import check_age
+
+
+class StaleVersion(Exception):  # noqa: N818 (what is the matter, not an error of ours)
+    """Somebody else changed the row since the form was opened."""
+
+
+@dataclass(frozen=True)
+class PatientDetails:
+    """What a practice knows of a patient. An empty NHS number means it is not known."""
+
+    given_name: str
+    family_name: str
+    date_of_birth: dt.date
+    nhs_number: str | None = None
+    preferred_name: str = ""
+    pronouns: str = ""
+    address: str = ""
+    phone: str = ""
+    email: str = ""
+    message_is_safe: bool = False
+    preferred_contact: str = "1"
+    needs: list[str] = field(default_factory=list)
+    needs_note: str = ""
+    language: str = ""
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of `Patient` that say this."""
+        number = self.nhs_number or None
+        return {
+            **vars(self),
+            "needs": list(self.needs),
+            "nhs_number": number,
+            "nhs_number_unknown": number is None,
+        }
+
+
+@action("patient.registered", Permission.REGISTER_PATIENTS, about_patient=False)
+def register_patient(practice: Organisation, details: PatientDetails, *, by: Actor) -> Patient:
+    """Add a patient to the practice. Refused for somebody under 16 and for an NHS number the practice has already."""
+    check_age(details.date_of_birth)
+    patient = Patient(practice=practice, **details.columns())
+    with acting(by, "patient.registered", patients=[patient.id]):
+        patient.full_clean(exclude=["practice", "account"])
+        _save(patient, force_insert=True)
+    return patient
+
+
+@action("patient.details_changed", Permission.REGISTER_PATIENTS)
+def change_details(patient: Patient, details: PatientDetails, *, version: int, by: Actor) -> Patient:
+    """Correct what is known of a patient. Refused with `StaleVersion` if it changed since `version` was shown."""
+    check_age(details.date_of_birth)
+    fresh = Patient.objects.select_for_update(of=("self",)).get(pk=patient.pk)
+    if fresh.version != version:
+        raise StaleVersion
+    for name, value in details.columns().items():
+        setattr(fresh, name, value)
+    fresh.move_on()
+    fresh.full_clean(exclude=["practice", "account"])
+    _save(fresh, force_update=True)
+    return fresh
+
+
+@action("patient.account_opened", Permission.INVITE_PATIENTS)
+def open_account(patient: Patient, email: str, password: str, *, by: Actor) -> User:
+    """Give the patient an account that opens their own record. Refused if they have one, or the address has one."""
+    if patient.account_id:
+        raise ValidationError(_("This record has an account already. Sign in, or ask for a new password."))
+    if User.objects.filter(email__iexact=email).exists():
+        raise ValidationError(
+            {"email": _("This e-mail address is in use. Sign in with it, or give another one.")}
+        )
+    user = User.objects.create_user(email, password, display_name=patient.name)
+    patient.account = user
+    patient.save(update_fields=["account"])
+    grant(user, Role.PATIENT, patient)
+    return user
+
+
+@action("membership.begun", Permission.MANAGE_PILOT, about_patient=False)
+def appoint(
+    organisation: Organisation,
+    user: User,
+    role: Role,
+    *,
+    valid_from: dt.date | None = None,
+    valid_until: dt.date | None = None,
+    caseload_limit: int | None = None,
+    is_named_clinician: bool = False,
+    by: Actor,
+) -> Membership:
+    """Let the user act in a role at an organisation from a day on. Refused where the role does not belong there."""
+    membership = Membership(
+        user=user,
+        organisation=organisation,
+        role=role.value,
+        valid_from=valid_from or timezone.localdate(),
+        valid_until=valid_until,
+        caseload_limit=caseload_limit,
+        is_named_clinician=is_named_clinician,
+    )
+    membership.full_clean()
+    membership.save(force_insert=True)
+    grant(user, role, organisation)
+    return membership
+
+
+@action("membership.ended", Permission.MANAGE_PILOT, about_patient=False)
+def end_membership(membership: Membership, *, on: dt.date | None = None, by: Actor) -> Membership:
+    """End the role on that day (today unless told). From then on it opens nothing."""
+    membership.valid_until = on or timezone.localdate()
+    membership.full_clean(exclude=["user", "organisation"])
+    membership.save(update_fields=["valid_until"])
+    if membership.valid_until <= timezone.localdate():
+        revoke(membership.user, Role(membership.role), membership.organisation)
+    return membership
+
+
+@action("organisation.added", Permission.MANAGE_PILOT, about_patient=False)
+def add_organisation(organisation: Organisation, *, by: Actor) -> Organisation:
+    """Make it part of the pilot. Refused for an ODS code that another one has."""
+    organisation.full_clean()
+    organisation.save(force_insert=True)
+    return organisation
+
+
+@action("person.added", Permission.MANAGE_PILOT, about_patient=False)
+def add_person(
+    organisation: Organisation,
+    email: str,
+    name: str,
+    role: Role,
+    *,
+    valid_from: dt.date | None = None,
+    caseload_limit: int | None = None,
+    is_named_clinician: bool = False,
+    by: Actor,
+) -> Membership:
+    """Let whoever signs in with this address act in the role here; they get an account if they have none.
+
+    Nobody gives themselves a role. A member of staff keeps the account and the name they have; an account that was
+    opened in any other way is refused, since its address is unproved.
+    """
+    user = User.objects.filter(email__iexact=email).first()
+    if user is None:
+        user = User.objects.create_user(email, display_name=name)
+    elif not user.memberships.exists():
+        # Whoever opened this account chose the address, and nobody proved that it is theirs: it could be anybody's,
+        # a patient's too. The answer says no more than that.
+        raise ValidationError(
+            {
+                "email": _(
+                    "This address cannot be given a role. Ask the person for another e-mail address of theirs."
+                )
+            }
+        )
+    if user.pk == by.user_id:
+        raise ValidationError(_("Somebody else has to give you a role."))
+    if user.memberships.in_force().filter(organisation=organisation, role=role.value).exists():
+        raise ValidationError({"role": _("They have this role here already.")})
+    return appoint(
+        organisation,
+        user,
+        role,
+        valid_from=valid_from,
+        caseload_limit=caseload_limit,
+        is_named_clinician=is_named_clinician,
+        by=by,
+    )
+
+
+@action("sign_in.suspended", Permission.MANAGE_PILOT, about_patient=False)
+def suspend_sign_in(user: User, *, reason: str, by: Actor) -> User:
+    """Keep a member of staff out, from their next click on, until `restore_sign_in`. The reason is in the log.
+
+    Refused for oneself, and for anybody who is no member of staff.
+    """
+    if user.pk == by.user_id:
+        raise ValidationError(_("Somebody else has to do this."))
+    memberships = _memberships_to_come(user)
+    if not memberships:
+        raise ValidationError(_("This person has no role that could be suspended."))
+    user.is_active = False
+    user.sessions_valid_from = timezone.now()
+    user.save(update_fields=["is_active", "sessions_valid_from"])
+    with acting(by, "sign_in.suspended", reason=reason):
+        for membership in memberships:
+            revoke(user, Role(membership.role), membership.organisation)
+    return user
+
+
+@action("sign_in.restored", Permission.MANAGE_PILOT, about_patient=False)
+def restore_sign_in(user: User, *, by: Actor) -> User:
+    """Let them sign in again, in every role that has not ended meanwhile."""
+    user.is_active = True
+    user.save(update_fields=["is_active"])
+    for membership in _memberships_to_come(user):
+        grant(user, Role(membership.role), membership.organisation)
+    return user
+
+
+def _memberships_to_come(user: User) -> list[Membership]:
+    """Those in force, and those that are yet to begin."""
+    ahead = Q(valid_until__isnull=True) | Q(valid_until__gt=timezone.localdate())
+    return list(Membership.objects.filter(ahead, user=user).select_related("organisation"))
+
+
+def _save(patient: Patient, **how: Any) -> None:
+    """Save, or refuse a number that is another patient's: only the database knows that for certain."""
+    try:
+        with transaction.atomic():
+            patient.save(**how)
+    except IntegrityError as clash:
+        if "nhs_number_once_per_practice" not in str(clash):
+            raise
+        raise ValidationError(
+            {"nhs_number": _("A patient of this practice has this NHS number already.")}
+        ) from clash

@@ -1,0 +1,33 @@
+"""Which patients a page shows."""
+
+from __future__ import annotations
+
+import datetime as dt
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+
+from pilot.access import Actor, Permission
+from pilot.people.models import Organisation, Patient, PatientQuerySet
+
+
+def patients_at(actor: Actor, practice: Organisation) -> PatientQuerySet:
+    """The practice's patients, in no order. Nothing of them that a list does not show."""
+    rows = Patient.objects.visible_to(actor).filter(practice=practice)
+    names = ("given_name", "family_name", "preferred_name")
+    return rows.only(*names, "nhs_number", "date_of_birth", "do_not_raise_until")
+
+
+def patient(actor: Actor, key: UUID, permission: Permission | None = None) -> Patient:
+    """One patient that the actor may see (or over whom they hold `permission`), with the practice, or 404."""
+    return get_object_or_404(Patient.objects.visible_to(actor, permission).select_related("practice"), pk=key)
+
+
+def likely_same(
+    actor: Actor, practice: Organisation, *, nhs_number: str, family_name: str, date_of_birth: dt.date
+) -> list[Patient]:
+    """Who at this practice may well be the person described. Other practices' patients are left out."""
+    found = patients_at(actor, practice).likely_same(
+        nhs_number=nhs_number or None, family_name=family_name, date_of_birth=date_of_birth
+    )
+    return list(found.order_by("family_name", "given_name", "id")[:10])

@@ -1,0 +1,315 @@
+"""The base of every page. Fetching and rendering happen inside `acting(…)`; refusals are logged.
+
+A view names its `permission` or fails at import; a public one says instead why it needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import messages
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views import View
+
+from audit.actions import record_refusal
+from pilot.access import Actor, Permission, acting, check
+from pilot.people.actions import StaleVersion
+from pilot.people.models import Organisation
+from pilot.web import actions, errors
+from pilot.web.forms import VERSION, Form, hidden_fields, read_form_key
+from pilot.web.middleware import PilotRequest
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from django.utils.functional import _StrOrPromise
+
+# Every view that needs no permission, and why. A test pins its length.
+PUBLIC_VIEWS: dict[str, str] = {}
+
+
+class BaseView(View):
+    """One door for every request: one transaction, one actor, one named action, rendering included.
+
+    `known_as` is the page's name in the log, where its own would tell too much.
+    """
+
+    known_as: ClassVar[str] = ""
+
+    request: PilotRequest
+
+    @property
+    def actor(self) -> Actor:
+        """Who acts: the person, in their acting role."""
+        if self.request.actor is None:
+            raise PermissionDenied
+        return self.request.actor
+
+    @property
+    def organisation(self) -> Organisation:
+        """Where the person acts. Refused for patients, who act nowhere but in their own record."""
+        if self.request.membership is None:
+            raise PermissionDenied
+        return self.request.membership.organisation
+
+    def authorise(self) -> None:
+        """Raise unless the acting role may open this kind of page at all. Rows are checked later."""
+        raise NotImplementedError
+
+    def open_door(self) -> AbstractContextManager[Any]:
+        match, reference = self.request.resolver_match, getattr(self.request, "reference", "")
+        name = f"{match.app_name or 'web'}.{match.url_name}" if match else "web.page"
+        name = self.known_as or name
+        return acting(self.actor, name, request=reference)
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            with self.open_door():
+                self.authorise()
+                response = self.respond(request, *args, **kwargs)
+                if response.streaming:
+                    raise ImproperlyConfigured("A stream would read the database after the door has closed.")
+                if isinstance(response, TemplateResponse):
+                    # Now, not later: what is lazy would find the database empty, and the look unrecorded.
+                    response.render()
+        except (PermissionDenied, Http404) as refusal:
+            self.note_refusal()
+            return errors.refused(request, refusal)
+        except StaleVersion:
+            return errors.conflict(request)
+        return response
+
+    def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return super().dispatch(request, *args, **kwargs)
+
+    def note_refusal(self) -> None:
+        """Log the refusal in a transaction of its own: the refused one is gone."""
+        with self.open_door():
+            record_refusal()
+
+
+class PilotView(BaseView):
+    """A view for people whose acting role holds `permission`."""
+
+    permission: ClassVar[Permission]
+    is_base: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__dict__.get("is_base") and not isinstance(getattr(cls, "permission", None), Permission):
+            raise ImproperlyConfigured(
+                f"{cls.__module__}.{cls.__qualname__} names no permission. Who may open it? "
+                "A page for everybody is a PublicView and says why."
+            )
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        view = super().as_view(**initkwargs)
+        view.needs_role = True  # type: ignore[attr-defined]
+        return view
+
+    def authorise(self) -> None:
+        check(self.actor, self.permission)
+
+
+class PublicView(BaseView):
+    """A view that needs no permission, and `why`. Unless it says `signed_in`, visitors may open it too.
+
+    It sees nothing personal, unless the person who opens it may, or it `acts_as` the system under a name:
+    then it sees what the system sees, and checks what it was given (a code, a date of birth) by itself.
+    """
+
+    why: ClassVar[str]
+    signed_in: ClassVar[bool] = False
+    acts_as: ClassVar[str] = ""
+    is_base: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__dict__.get("is_base"):
+            return
+        if not getattr(cls, "why", ""):
+            raise ImproperlyConfigured(
+                f"{cls.__module__}.{cls.__qualname__} does not say why it needs no permission."
+            )
+        PUBLIC_VIEWS[f"{cls.__module__}.{cls.__qualname__}"] = cls.why
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        view = super().as_view(**initkwargs)
+        view.login_required = cls.signed_in  # type: ignore[attr-defined]
+        return view
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.system(self.acts_as) if self.acts_as else super().actor
+
+    def open_door(self) -> AbstractContextManager[Any]:
+        if self.acts_as or getattr(self.request, "actor", None):
+            return super().open_door()
+        return nullcontext()
+
+    def authorise(self) -> None:
+        """Everybody may."""
+
+    def note_refusal(self) -> None:
+        if self.acts_as or getattr(self.request, "actor", None):
+            super().note_refusal()
+
+
+class PageParts(BaseView):
+    """What a page shows. Set `template_name` and `title`; give the rest in `context()`."""
+
+    template_name: ClassVar[str]
+    title: _StrOrPromise = ""
+    # Where the page belongs, in the window's title; the organisation's name when left empty.
+    section: _StrOrPromise = ""
+
+    row: Any = None
+
+    def get_row(self) -> Any:
+        """The row that the page is about, found by a selector and checked; afterwards it is `self.row`."""
+        return None
+
+    def context(self) -> dict[str, Any]:
+        """What the template needs."""
+        return {}
+
+    def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
+        """The way back: (label, address) of each page above this one."""
+        return []
+
+    def get(self, request: PilotRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.show()
+
+    def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        self.row = self.get_row()
+        return super().respond(request, *args, **kwargs)
+
+    def show(self, *, status: int = 200, **more: Any) -> TemplateResponse:
+        """The page itself, rendered before the door closes."""
+        context = {
+            "title": self.title,
+            "section": self.section,
+            "row": self.row,
+            "breadcrumbs": self.breadcrumbs(),
+            **self.context(),
+            **more,
+        }
+        return TemplateResponse(self.request, self.template_name, context, status=status)
+
+    def say(self, message: _StrOrPromise) -> None:
+        """Show this on the next page, as something that went well. Name nobody: it waits in the session."""
+        messages.success(self.request, str(message))
+
+
+class FormParts(PageParts):
+    """A page with a form. Set `form_class`; `act(form)` does the deed and says where to go next.
+
+    A form sent twice acts once and leads to the same place. What an action refuses, as a `ValidationError`,
+    is shown at its field with everything the person wrote. With `edits_row`, a row that changed meanwhile
+    is answered 409.
+    """
+
+    template_name = "layouts/form.jinja"
+    form_class: ClassVar[type[Form]] = Form
+    submit_label: _StrOrPromise = gettext_lazy("Continue")
+    # "warning" for what cannot be undone.
+    submit_variant: ClassVar[str] = ""
+    # The row is the one that the form changes: its `version` is guarded.
+    edits_row: ClassVar[bool] = False
+
+    def act(self, form: Form) -> str:
+        """Do it, by one action, and return the address to go to. `ValidationError` for what cannot be."""
+        raise NotImplementedError
+
+    def initial(self) -> dict[str, Any]:
+        """What the fields say at first; for an edited row, what is saved."""
+        return {}
+
+    def form_arguments(self) -> dict[str, Any]:
+        """What the form's `__init__` takes beyond the usual."""
+        return {}
+
+    @property
+    def version(self) -> int:
+        """The version of the row that the person saw when they began."""
+        posted = self.request.POST.get(VERSION, "")
+        return int(posted) if posted.isascii() and posted.isdecimal() else 0
+
+    def get(self, request: PilotRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return self.show_form(self._form())
+
+    def post(self, request: PilotRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        form = self._form(request.POST, request.FILES)
+        key = read_form_key(request)
+        if key is None:
+            form.add_error(
+                None, _("This page was open for a long time. Check your answers and send them again.")
+            )
+            return self.show_form(form, status=422)
+        try:
+            # What did not happen leaves no key behind, so the corrected form may use it.
+            with transaction.atomic():
+                led_to = actions.claim_key(key)
+                if led_to is None and (led_to := self._try(form)):
+                    actions.settle_key(key, led_to)
+                if led_to:
+                    return HttpResponseRedirect(led_to)
+                transaction.set_rollback(True)
+        except ValidationError as refusal:
+            form.refuse(refusal)
+        except StaleVersion:
+            self.row = self.get_row()
+            return self.show_form(form, status=409, now_saved=form.differences(self.initial()))
+        return self.show_form(form, status=422)
+
+    def show_form(self, form: Form, **more: Any) -> HttpResponse:
+        version = self.row.version if self.edits_row else None
+        return self.show(
+            form=form,
+            hidden=hidden_fields(self.request, version),
+            submit_label=self.submit_label,
+            submit_variant=self.submit_variant,
+            **more,
+        )
+
+    def _try(self, form: Form) -> str:
+        is_valid = form.is_valid()
+        if self.edits_row and self.version != self.row.version:
+            raise StaleVersion
+        return self.act(form) if is_valid else ""
+
+    def _form(self, *data: Any) -> Form:
+        return self.form_class(*data, initial=self.initial(), **self.form_arguments())
+
+
+class Page(PageParts, PilotView):
+    """A page for people whose role holds `permission`."""
+
+    is_base = True
+
+
+class FormPage(FormParts, PilotView):
+    """A page with a form, for people whose role holds `permission`."""
+
+    is_base = True
+
+
+class PublicPage(PageParts, PublicView):
+    """A page for everybody, and `why`."""
+
+    is_base = True
+
+
+class PublicFormPage(FormParts, PublicView):
+    """A page with a form for everybody, and `why`."""
+
+    is_base = True

@@ -1,0 +1,34 @@
+"""Information sheets as they are written, before they are published: one Markdown file per version and
+format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from consent.models import InformationSheet
+
+FOLDER = Path(__file__).parent / "sheets"
+
+
+def drafts(folder: Path = FOLDER) -> Iterator[InformationSheet]:
+    """Every written sheet, oldest version first, unsaved and without a charter.
+
+    A file is called `<version>.<language>.<format>.md` and begins with its title (`# …`) and with how much it
+    changes (`Change: material` or `minor`). Raises `ValueError` for one that does not.
+    """
+    for file in sorted(folder.glob("*.md"), key=lambda file: (int(file.name.split(".")[0]), file.name)):
+        version, language, format, _ = file.name.split(".")
+        title, _, rest = file.read_text(encoding="utf-8").partition("\n")
+        change, _, text = rest.strip().partition("\n")
+        if not title.startswith("# ") or not change.startswith("Change: "):
+            raise ValueError(f"{file.name} has to begin with its title and its kind of change.")
+        yield InformationSheet(
+            version=int(version),
+            language=language,
+            format=InformationSheet.Format(format),
+            change=InformationSheet.Change(change.removeprefix("Change: ").strip()),
+            title=title.removeprefix("# ").strip(),
+            text=text.strip(),
+        )

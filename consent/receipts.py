@@ -1,0 +1,80 @@
+"""What a patient is told after deciding or stopping: what begins or stops, what is kept and why, what stays
+as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from django.utils.translation import gettext as _
+
+from consent.models import Purpose
+
+Line = dict[str, str]
+
+
+def of_decision(answers: Mapping[Purpose, bool]) -> list[Line]:
+    said_yes = [purpose for purpose, yes in answers.items() if yes]
+    said_no = [purpose for purpose, yes in answers.items() if not yes]
+    return [
+        *_lines(_("You said yes to"), [str(purpose.label) for purpose in said_yes]),
+        *_lines(_("You said no to"), [str(purpose.label) for purpose in said_no]),
+        _line(
+            _("You can stop at any time"),
+            _("On your own page, by phone or at the desk of your practice. You do not have to say why."),
+        ),
+        _unchanged(),
+    ]
+
+
+def of_withdrawal(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]:
+    leaves = Purpose.TAKE_PART in ended
+    return [
+        *_lines(_("You stopped"), [str(purpose.label) for purpose in ended]),
+        *_lines(_("What has stopped now"), stopped),
+        *(kept() if leaves else [_line(_("What goes on"), _("Everything else that you said yes to."))]),
+        _unchanged(),
+        _line(_("If you change your mind"), _again(leaves=leaves)),
+    ]
+
+
+def of_correction(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]:
+    return [
+        *_lines(_("A yes was written down by mistake for"), [str(purpose.label) for purpose in ended]),
+        *_lines(_("What has stopped now"), stopped),
+        *kept(),
+        _unchanged(),
+    ]
+
+
+def kept() -> list[Line]:
+    """What stays after somebody has left, and why: read before they confirm, and again on the receipt."""
+    return _lines(
+        _("What is kept, and why"),
+        [
+            _("What was written while you took part. Health records are kept for 8 years, then checked."),
+            _("A list of what you agreed to and stopped, so that anyone can check we did what you asked."),
+            _("A list of who looked at your record, so that you can see it."),
+        ],
+    )
+
+
+def _again(*, leaves: bool) -> str:
+    if leaves:
+        return _("You can start again whenever you like. Ask your practice.")
+    return _("You can say yes again whenever you like, on your own page or at your practice.")
+
+
+def _unchanged() -> Line:
+    return _line(
+        _("What stays the same"),
+        _("Your care at the practice and your benefits. They do not depend on your answer."),
+    )
+
+
+def _lines(title: str, texts: Collection[str]) -> list[Line]:
+    return [_line(title, text) for text in texts]
+
+
+def _line(title: str, text: str) -> Line:
+    return {"title": title, "text": text}

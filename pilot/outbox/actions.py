@@ -1,0 +1,231 @@
+"""Writing messages, sending them once, and stopping them. How one is handed over is in `sending`; its words
+in `wording`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import Any
+from uuid import uuid4
+
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from consent.models import Purpose
+from consent.policies import holds
+from pilot.access import Actor, Permission, action
+from pilot.access.records import Record
+from pilot.outbox import sending, wording
+from pilot.outbox.models import Message, MessageQuerySet
+from pilot.outbox.policies import address_for, preferred_channel, sends_texts
+from pilot.people.models import Patient
+
+# How long to wait before each further attempt. After the last one a person decides.
+PAUSES = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720))
+
+
+def post(
+    patient: Patient,
+    *,
+    template: str,
+    context: Mapping[str, Any],
+    channel: str | None = None,
+    purpose: str = "",
+    about: Record | None = None,
+    secret: str = "",
+    due_at: dt.datetime | None = None,
+    by: Actor,
+) -> Message | None:
+    """Write a message in the surrounding action; it is sent after the commit, or not at all.
+
+    `channel` is the patient's preferred one unless given; one that does not reach them safely is refused with
+    a `ValidationError`. With a `purpose` it relies on that consent: nothing is written, and None returned,
+    where it is not given, and it is not sent once it ends. Without one it is a notice. What stands for `{{
+    secret }}` in the template is readable only in the sent message. `about` names the row that it is stopped
+    with (`stop_about`).
+    """
+    if purpose and not holds(patient.pk, Purpose(purpose)):
+        return None
+    chosen = Message.Channel(channel) if channel else preferred_channel(patient)
+    address = address_for(patient, chosen)
+    if channel:
+        _check_reaches(patient, chosen, address)
+    words = wording.words_for(patient, chosen, template, context)
+    message = Message(
+        patient=patient,
+        practice_id=patient.practice_id,
+        channel=chosen,
+        purpose=purpose,
+        template=template,
+        about=about.pk if about else None,
+        address=address,
+        subject=words.subject,
+        text=words.text,
+        secret=wording.seal(secret),
+        due_at=due_at or timezone.now(),
+        reference=uuid4(),
+    )
+    message.save(force_insert=True)
+    return message
+
+
+def stop_about(row: Record, *, patient: Patient, by: Actor) -> int:
+    """Call off whatever has not certainly been sent about this row, in the surrounding action. Returns how many.
+
+    What a worker has in its hands already is not handed over, and what failed or may not have arrived is not
+    sent again.
+    """
+    open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
+    return _stop(open_ones.filter(patient=patient, about=row.pk))
+
+
+def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> int:
+    """Stop what waits to be sent for any of these purposes, in the surrounding action. Returns how many."""
+    return _stop(Message.objects.waiting_for(patient, purposes))
+
+
+@action("message.claimed", Permission.SEND_MESSAGES)
+def claim(message: Message, *, by: Actor) -> bool:
+    """Take a due message for one attempt to send it. False where another worker has it, or it is not due any
+    more.
+
+    Committed before the attempt begins: if the attempt is cut off, the row says that one had begun.
+    """
+    row = _locked(message, Message.Status.DUE)
+    if row is None or row.channel == Message.Channel.LETTER:
+        return False
+    if not _may_still_go(row):
+        _settle(row, Message.Status.STOPPED)
+        return False
+    row.status, row.claimed_at, row.attempts = Message.Status.SENDING, timezone.now(), row.attempts + 1
+    row.save(update_fields=["status", "claimed_at", "attempts"])
+    return True
+
+
+@action("message.sent", Permission.SEND_MESSAGES)
+def send(message: Message, *, by: Actor) -> str:
+    """Hand a claimed message over, once, and note what became of it. Returns its status.
+
+    The lock on the patient is held meanwhile: a withdrawal either comes before, and nothing leaves, or waits
+    for a message that is leaving already (seconds). What was cut off in between stays "being sent" until
+    `settle_cut_off`.
+    """
+    row = _locked(message, Message.Status.SENDING)
+    if row is None:
+        return ""
+    if not _may_still_go(row):
+        return _settle(row, Message.Status.STOPPED)
+    outcome = sending.hand_over(row)
+    if outcome is sending.Outcome.SENT:
+        return _settle(row, Message.Status.SENT)
+    if outcome is sending.Outcome.REFUSED:
+        return _settle(row, Message.Status.NOT_SENT)
+    if outcome is sending.Outcome.LATER:
+        return _again_later(row)
+    # Nobody knows. The service for texts can be asked later, by the reference; for e-mail a person decides.
+    return row.status if sending.can_look_up(row) else _settle(row, Message.Status.UNKNOWN)
+
+
+@action("message.looked_up", Permission.SEND_MESSAGES)
+def settle_cut_off(message: Message, *, by: Actor) -> str:
+    """Find out what became of a message whose sending was cut off. Returns its status.
+
+    A text is looked up at the service that sends it before it is repeated; an e-mail is never repeated by
+    itself.
+    """
+    row = _locked(message, Message.Status.SENDING)
+    if row is None or row.claimed_at is None or not Message.objects.cut_off().filter(pk=row.pk).exists():
+        return ""
+    if not sending.can_look_up(row):
+        return _settle(row, Message.Status.UNKNOWN)
+    found = sending.look_up(row)
+    if found is sending.Outcome.SENT:
+        return _settle(row, Message.Status.SENT)
+    return _again_later(row) if found is sending.Outcome.LATER else row.status
+
+
+@action("message.posted", Permission.SEND_MESSAGES)
+def mark_posted(message: Message, *, by: Actor) -> Message:
+    """Note that a letter was printed and posted or handed over. Refused once it was stopped or noted."""
+    row = _locked(message, Message.Status.DUE)
+    if row is None or row.channel != Message.Channel.LETTER:
+        raise ValidationError(_("This letter is not waiting to be posted any more."))
+    if not _may_still_go(row):
+        raise ValidationError(_("The patient has stopped these letters. Please do not post it."))
+    row.attempts += 1
+    _settle(row, Message.Status.SENT)
+    return row
+
+
+@action("message.settled_by_hand", Permission.SEND_MESSAGES)
+def settle_by_hand(message: Message, *, arrived: bool, by: Actor) -> Message:
+    """Somebody asked the patient: it arrived, or it goes out once more. Refused where that is settled
+    already.
+    """
+    row = _locked(message, Message.Status.UNKNOWN, Message.Status.NOT_SENT)
+    if row is None:
+        raise ValidationError(_("Somebody else has dealt with this message."))
+    if arrived:
+        _settle(row, Message.Status.SENT)
+    elif not _may_still_go(row):
+        _settle(row, Message.Status.STOPPED)
+    else:
+        row.status, row.due_at, row.attempts = Message.Status.DUE, timezone.now(), 0
+        row.address = address_for(row.patient, Message.Channel(row.channel))
+        row.save(update_fields=["status", "due_at", "attempts", "address"])
+    return row
+
+
+def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> None:
+    if channel == Message.Channel.SMS and not patient.message_is_safe:
+        raise ValidationError(_("It is not safe to send this person a text message. Choose another way."))
+    if channel == Message.Channel.SMS and not sends_texts():
+        raise ValidationError(_("Text messages are not set up here. Choose another way."))
+    if not address and channel != Message.Channel.LETTER:
+        raise ValidationError(_("We do not have what is needed to send it that way. Choose another way."))
+
+
+def _may_still_go(message: Message) -> bool:
+    if message.called_off_at is not None:
+        return False
+    return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
+
+
+def _locked(message: Message, *statuses: Message.Status) -> Message | None:
+    # Skipped when another worker has it: then it is being dealt with.
+    return (
+        Message.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(pk=message.pk, status__in=statuses)
+        .first()
+    )
+
+
+def _stop(waiting: MessageQuerySet) -> int:
+    messages = list(waiting.select_for_update(of=("self",)).order_by("id"))
+    for message in messages:
+        message.called_off_at = timezone.now()
+        message.save(update_fields=["called_off_at"])
+        if message.status in (Message.Status.DUE, Message.Status.NOT_SENT):
+            _settle(message, Message.Status.STOPPED)
+    return len(messages)
+
+
+def _settle(message: Message, status: Message.Status) -> str:
+    message.status = status
+    message.sent_at = timezone.now() if status == Message.Status.SENT else None
+    if status in (Message.Status.SENT, Message.Status.STOPPED):
+        message.secret = ""
+    message.save(update_fields=["status", "sent_at", "secret", "attempts"])
+    return status.value
+
+
+def _again_later(message: Message) -> str:
+    if not _may_still_go(message):
+        return _settle(message, Message.Status.STOPPED)
+    if message.attempts > len(PAUSES):
+        return _settle(message, Message.Status.NOT_SENT)
+    message.status, message.due_at = Message.Status.DUE, timezone.now() + PAUSES[message.attempts - 1]
+    message.save(update_fields=["status", "due_at"])
+    return message.status

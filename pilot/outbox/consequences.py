@@ -1,0 +1,47 @@
+"""What withdrawing means for messages: what waits for an ended purpose is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from django.utils.translation import ngettext
+
+from consent.consequences import Consequence, register
+from consent.models import Purpose
+from pilot.access import Actor, Role
+from pilot.outbox import actions
+from pilot.outbox.models import Message
+from pilot.people.models import Patient
+
+
+def preview(patient: Patient, purposes: Collection[Purpose]) -> str | None:
+    """How many messages would stop."""
+    count = Message.objects.waiting_for(patient, purposes).count()
+    if not count:
+        return None
+    return ngettext(
+        "%(count)d message that is waiting to go to you will not be sent.",
+        "%(count)d messages that are waiting to go to you will not be sent.",
+        count,
+    ) % {"count": count}
+
+
+def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor) -> str | None:
+    """Stop them. Where somebody wrote the withdrawal down for the patient, a notice tells the patient so.
+
+    Whoever stops on their own page has the receipt before them: an unasked letter could be read by others.
+    """
+    count = actions.stop_purposes(patient, purposes, by=by)
+    if by.role is not Role.PATIENT:
+        ended = [purpose.label for purpose in purposes]
+        actions.post(patient, template="withdrawn", context={"ended": ended}, by=by)
+    if not count:
+        return None
+    return ngettext(
+        "%(count)d message that was waiting to go to you will not be sent.",
+        "%(count)d messages that were waiting to go to you will not be sent.",
+        count,
+    ) % {"count": count}
+
+
+register(Consequence("messages", preview, stop_messages))

@@ -1,0 +1,39 @@
+"""Which way a message may go to a patient: their own preference, and never one that is not safe."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from pilot.outbox.models import Message
+from pilot.people.models import Contact, Patient
+
+
+def sends_texts() -> bool:
+    """Whether this installation has a way to send text messages."""
+    return bool(settings.NOTIFY_API_KEY or settings.SMS_SPOOL_FILE)
+
+
+def preferred_channel(patient: Patient) -> Message.Channel:
+    """How the patient would like to hear from us, or a letter where that does not reach them safely.
+
+    A text shows on a screen that others may see: it goes only to somebody who said that a message is safe.
+    """
+    if patient.preferred_contact == Contact.EMAIL and patient.email:
+        return Message.Channel.EMAIL
+    if patient.preferred_contact == Contact.SMS and can_text(patient):
+        return Message.Channel.SMS
+    if patient.email and not patient.address:
+        return Message.Channel.EMAIL
+    return Message.Channel.LETTER
+
+
+def can_text(patient: Patient) -> bool:
+    """Whether a text reaches this patient, and it is safe that it does."""
+    return bool(patient.phone and patient.message_is_safe and sends_texts())
+
+
+def address_for(patient: Patient, channel: Message.Channel) -> str:
+    """Where a message of this kind goes; empty where we know of none (a letter is then handed over)."""
+    if channel == Message.Channel.EMAIL:
+        return patient.email
+    return patient.phone if channel == Message.Channel.SMS else patient.address

@@ -1,0 +1,20 @@
+"""Addresses of the practice's pages about messages."""
+
+from django.urls import path
+from django.utils.translation import gettext_lazy as _
+
+from pilot.access import Permission
+from pilot.outbox import views
+from pilot.web.navigation import NavigationItem, register
+
+app_name = "outbox"
+
+urlpatterns = [
+    path("", views.Letters.as_view(), name="letters"),
+    path("to-look-at/", views.ToLookAt.as_view(), name="to-look-at"),
+    path("<uuid:pk>/letter/", views.Letter.as_view(), name="letter"),
+    path("<uuid:pk>/posted/", views.Posted.as_view(), name="posted"),
+    path("<uuid:pk>/", views.Settle.as_view(), name="settle"),
+]
+
+register(NavigationItem(_("Letters and messages"), "outbox:letters", Permission.SEND_MESSAGES, 60))

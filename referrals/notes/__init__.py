@@ -1,0 +1,1 @@
+"""The clinicians' pages of clinical notes. Nobody else learns that one exists."""

@@ -1,0 +1,145 @@
+"""When something may happen to a referral: its states, who moves it between them, how allocation opens it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from pilot.access import Actor, Role
+from pilot.access.walls import ReferralRelation, register_referral_relation
+from pilot.people.models import Membership, Patient
+from referrals.models import OPEN_STATUSES, Invitation, Referral, ReferralGrant, Status
+
+# A referral opens to somebody while they hold a grant in the acting role, the allocation is current,
+# so is their membership of the provider, and the patient's consents to take part and to share both stand.
+_ALLOCATED = """
+    FROM public.referrals_referralgrant g
+    JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || pilot.role()
+    JOIN public.referrals_allocation a ON a.referral_id = g.content_object_id AND a.person_id = g.user_id
+        AND a.role = pilot.role() AND a.ended_at IS NULL
+    JOIN public.people_membership m ON m.user_id = g.user_id AND m.organisation_id = a.provider_id
+        AND m.role = pilot.role() AND m.valid_from <= pilot.today()
+        AND (m.valid_until IS NULL OR m.valid_until > pilot.today())
+    JOIN public.people_user u ON u.id = g.user_id AND u.is_active
+    WHERE g.user_id = pilot.user_id()
+        AND 2 = (SELECT count(*) FROM (
+            SELECT DISTINCT ON (d.purpose) d.answer, d.lapses_on FROM public.consent_decision d
+            WHERE d.patient_id = a.patient_id AND d.purpose IN ('take_part', 'share_with_coach')
+            ORDER BY d.purpose, d.created_at DESC, d.id DESC) latest
+            WHERE latest.answer = 'given' AND latest.lapses_on > pilot.today())
+"""
+
+register_referral_relation(
+    ReferralRelation(
+        referrals=f"SELECT g.content_object_id {_ALLOCATED}",
+        patients=f"SELECT a.patient_id {_ALLOCATED}",
+    ),
+    ReferralGrant,
+)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A move between states, the roles that may make it, and what it is called. `None` begins a referral."""
+
+    name: str
+    sources: tuple[Status | None, ...]
+    target: Status
+    by: tuple[Role, ...]
+
+
+_PRACTICE = (Role.RECEPTIONIST, Role.CLINICIAN)
+_LIVE = (Status.WAITING, Status.WITH_COACH, Status.PAUSED)
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition("logged", (None,), Status.AWAITING_DECISION, (*_PRACTICE, Role.SYSTEM)),
+    Transition(
+        "agreed", (Status.AWAITING_DECISION,), Status.WAITING, (*_PRACTICE, Role.PATIENT, Role.SYSTEM)
+    ),
+    Transition(
+        "set aside", (Status.AWAITING_DECISION,), Status.SET_ASIDE, (*_PRACTICE, Role.PATIENT, Role.SYSTEM)
+    ),
+    Transition("allocated", (Status.WAITING,), Status.WITH_COACH, (Role.SUPERVISOR, Role.SYSTEM)),
+    Transition(
+        "handed back", (Status.WITH_COACH, Status.PAUSED), Status.WAITING, (Role.SUPERVISOR, Role.SYSTEM)
+    ),
+    Transition("paused", (Status.WITH_COACH,), Status.PAUSED, (Role.COACH, *_PRACTICE, Role.PATIENT)),
+    Transition("resumed", (Status.PAUSED,), Status.WITH_COACH, (Role.COACH, *_PRACTICE, Role.PATIENT)),
+    Transition("ended", _LIVE, Status.ENDED, (Role.COACH, *_PRACTICE, Role.PATIENT, Role.SYSTEM)),
+)
+
+
+def is_at_practice(actor: Actor) -> bool:
+    """Whether it is somebody of a practice, who has the practice's pages to go back to."""
+    return actor.role in _PRACTICE
+
+
+def transition(name: str) -> Transition:
+    return next(each for each in TRANSITIONS if each.name == name)
+
+
+def can_move(referral: Referral, name: str, role: Role) -> bool:
+    """Whether somebody in this role may make this move from where the referral stands."""
+    move = transition(name)
+    return Status(referral.status) in move.sources and role in move.by
+
+
+def check_can_move(referral: Referral, name: str, role: Role) -> None:
+    """Pass; or refuse the role, or with a sentence that says how the referral stands now."""
+    if role not in transition(name).by:
+        raise PermissionDenied(f"{role.label} cannot do this to a referral.")
+    if not can_move(referral, name, role):
+        raise ValidationError(
+            _("This cannot be done now: the referral stands at “%(status)s”. Open it again to see why."),
+            params={"status": referral.get_status_display()},
+        )
+
+
+# The most that IPS fidelity still calls a good caseload; a membership may set its own limit.
+USUAL_CASELOAD = 25
+
+
+def places_of(coach: Membership) -> int:
+    """How many people the coach may support at once."""
+    return USUAL_CASELOAD if coach.caseload_limit is None else coach.caseload_limit
+
+
+def free_places(limit: int, taken: set[int]) -> list[int]:
+    """The numbers of the places still free, lowest first: never more than the limit leaves.
+
+    Whoever takes the first one and loses a race for it has to ask again, so that a limit lowered below the
+    highest place in use holds too.
+    """
+    free = [number for number in range(1, limit + 1) if number not in taken]
+    return free[: max(limit - len(taken), 0)]
+
+
+MOST_TRIES = 5
+
+
+def check_can_invite(referral: Referral, patient: Patient) -> None:
+    """Pass, or say why an invitation would be no use to them."""
+    if patient.account_id:
+        raise ValidationError(_("They have an account already. They can sign in and decide there."))
+    if Status(referral.status) not in OPEN_STATUSES:
+        raise ValidationError(_("This referral has ended. Log a new one first."))
+
+
+def is_open(invitation: Invitation, at: dt.datetime | None = None) -> bool:
+    """Whether the invitation still lets somebody in, if the date of birth fits."""
+    return (
+        invitation.used_at is None
+        and invitation.cancelled_at is None
+        and invitation.expires_at > (at or timezone.now())
+        and invitation.attempts < MOST_TRIES
+    )
+
+
+def check_is_open(invitation: Invitation) -> None:
+    """Pass, or refuse in the same words whatever closed it."""
+    if not is_open(invitation):
+        raise ValidationError(_("This invitation cannot be used any more. Ask your practice for a new one."))

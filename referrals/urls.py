@@ -1,0 +1,44 @@
+"""Addresses of the practice's and the supervisors' pages."""
+
+from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
+
+from pilot.access import Permission
+from pilot.web.navigation import NavigationItem, register
+from referrals import views
+from referrals.allocation import views as allocation
+from referrals.notes import views as notes
+from referrals.patients import views as patients
+
+app_name = "referrals"
+
+urlpatterns = [
+    path("practice/", views.PracticeHome.as_view(), name="home"),
+    path("patients/", patients.Patients.as_view(), name="patients"),
+    path("patients/add/", patients.AddPatient.as_view(), name="patient-add"),
+    path("patients/<uuid:patient>/", patients.PatientPage.as_view(), name="patient"),
+    path("patients/<uuid:patient>/change/", patients.ChangePatient.as_view(), name="patient-edit"),
+    path("patients/<uuid:patient>/refer/", views.LogReferral.as_view(), name="log"),
+    path("patients/<uuid:patient>/notes/", notes.Notes.as_view(), name="notes"),
+    path("patients/<uuid:patient>/notes/write/", notes.WriteNote.as_view(), name="note-write"),
+    path("notes/<uuid:note>/withhold/", notes.Withhold.as_view(), name="note-withhold"),
+    path("notes/<uuid:note>/show/", notes.Disclose.as_view(), name="note-disclose"),
+    path("referrals/<uuid:referral>/", views.OpenReferral.as_view(), name="referral"),
+    path("referrals/<uuid:referral>/invite/", views.Invite.as_view(), name="invite"),
+    path("referrals/<uuid:referral>/pause/", views.Pause.as_view(), name="pause"),
+    path("referrals/<uuid:referral>/go-on/", views.Resume.as_view(), name="resume"),
+    path("referrals/<uuid:referral>/end/", views.End.as_view(), name="end"),
+    path("referrals/<uuid:referral>/allocate/", allocation.Allocate.as_view(), name="allocate"),
+    path("referrals/<uuid:referral>/hand-back/", allocation.HandBack.as_view(), name="hand-back"),
+    path("import/", include("referrals.importing.urls")),
+    path("waiting/", allocation.Waiting.as_view(), name="waiting"),
+    path("with-coaches/", allocation.WithCoaches.as_view(), name="with-coaches"),
+]
+
+register(
+    NavigationItem(_("Referrals"), "referrals:home", Permission.LOG_REFERRALS, order=10),
+    NavigationItem(_("Patients"), "referrals:patients", Permission.REGISTER_PATIENTS, order=20),
+    NavigationItem(_("Import a list"), "referrals:upload-list", Permission.IMPORT_REFERRALS, order=70),
+    NavigationItem(_("Waiting for a coach"), "referrals:waiting", Permission.SEE_WAITING, order=10),
+    NavigationItem(_("With a coach"), "referrals:with-coaches", Permission.SEE_WAITING, order=20),
+)

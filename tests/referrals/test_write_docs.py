@@ -1,0 +1,34 @@
+"""The generated documents agree with the code, and say so when they do not."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from pilot.dashboards.management.commands.write_docs import documents
+from referrals.policies import TRANSITIONS
+
+
+def test_the_documents_in_the_repository_are_in_step() -> None:
+    call_command("write_docs", "--check")
+
+
+def test_every_move_is_in_the_table_and_in_the_diagram() -> None:
+    text = documents()["states.md"]
+    for move in TRANSITIONS:
+        assert f"| {move.name} |" in text
+        for source in move.sources:
+            assert f"{source.value if source else '[*]'} --> {move.target.value}: {move.name}" in text
+    assert "ended --> [*]" in text
+
+
+def test_what_is_out_of_step_is_named_and_written_afresh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    (tmp_path / "docs").mkdir()
+    with pytest.raises(CommandError, match="is out of step"):
+        call_command("write_docs", "--check")
+    call_command("write_docs", verbosity=0)
+    call_command("write_docs", "--check")

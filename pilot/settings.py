@@ -279,10 +279,11 @@ PERMISSIONS_POLICY: dict[str, list[str]] = {feature: [] for feature in _FEATURES
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = env.path("STATIC_ROOT", str(HOME / "static"))()
+STATIC_ROOT: str | None = env.str("STATIC_ROOT", str(HOME / "static"))
 _static_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 if MODE == "test":
     # Tests serve the files as they lie, without collecting them first.
+    STATIC_ROOT = None
     _static_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
     WHITENOISE_USE_FINDERS = True
 STORAGES = {

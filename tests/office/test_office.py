@@ -119,7 +119,7 @@ class TestPeople:
         assert visitor.get("/", follow=True).status_code == 200
 
     def test_somebody_who_has_an_account_keeps_their_name(self, manager: Actor, pilot: Pilot) -> None:
-        there = factories.make_user("Nadia Known")
+        there = factories.user_of(factories.make_staff(Role.COACH, pilot.other_provider, name="Nadia Known"))
         membership = add_person(pilot.provider, there.email.upper(), "Other", Role.SUPERVISOR, by=manager)
         assert membership.user == there
         assert User.objects.get(pk=there.pk).display_name == "Nadia Known"

@@ -93,7 +93,7 @@ def claim(message: Message, *, by: Actor) -> bool:
 
     Committed before the attempt begins: if the attempt is cut off, the row says that one had begun.
     """
-    row = _locked(message, Message.Status.DUE)
+    row = _locked(message, Message.Status.DUE, or_skip=True)
     if row is None or row.channel == Message.Channel.LETTER:
         return False
     if not _may_still_go(row):
@@ -135,7 +135,7 @@ def settle_cut_off(message: Message, *, by: Actor) -> str:
     A text is looked up at the service that sends it before it is repeated; an e-mail is never repeated by
     itself.
     """
-    row = _locked(message, Message.Status.SENDING)
+    row = _locked(message, Message.Status.SENDING, or_skip=True)
     if row is None or row.claimed_at is None or not Message.objects.cut_off().filter(pk=row.pk).exists():
         return ""
     if not sending.can_look_up(row):
@@ -193,10 +193,13 @@ def _may_still_go(message: Message) -> bool:
     return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
 
 
-def _locked(message: Message, *statuses: Message.Status) -> Message | None:
-    # Skipped when another worker has it: then it is being dealt with.
+def _locked(message: Message, *statuses: Message.Status, or_skip: bool = False) -> Message | None:
+    """The message under lock if it stands so. With `or_skip`, None as well while another worker holds it.
+
+    Whoever has claimed a message waits instead: a worker that came too late to claim it may hold it for a moment.
+    """
     return (
-        Message.objects.select_for_update(of=("self",), skip_locked=True)
+        Message.objects.select_for_update(of=("self",), skip_locked=or_skip)
         .filter(pk=message.pk, status__in=statuses)
         .first()
     )

@@ -26,6 +26,14 @@ def record_disclosure(patient: UUID, classes: Collection[str], recipient: str) -
     return _record("disclosed", [patient], classes, recipient)
 
 
+def record_sign_in(account: UUID | None, ways: Collection[str] = ()) -> int:
+    """Record something about signing in: the current action says what, `account` whose it was, `ways` by what means.
+
+    None where nobody knows: what was typed in is not kept, since it may be anybody's address, or a password.
+    """
+    return _record("sign_in", [], ways, "people_user", str(account) if account else None)
+
+
 def _record(
     happened: str,
     patients: Collection[UUID],

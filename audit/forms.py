@@ -1,4 +1,4 @@
-"""What the guardian may ask the log for."""
+"""What the guardian may ask the log for, and the table of who is answered what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,24 @@ from audit.models import Kind
 from audit.selectors import PEOPLE, Filters
 from pilot.access import Role
 from pilot.web import fields
+from pilot.web.expectations import ASKERS, Asker
 from pilot.web.forms import Form
+
+
+class AskerForm(Form):
+    """Of whom the guardian wants to know what they are answered; of everybody, if left out."""
+
+    role = fields.SelectField(
+        label=_("Who asks"),
+        help_text=_("Leave it to see, for each address, everybody who is let in"),
+        choices=[("", ""), *((each.name, each.label) for each in ASKERS)],
+        required=False,
+    )
+
+    @property
+    def asker(self) -> Asker | None:
+        """Who was chosen. Only once the form is valid."""
+        return next((each for each in ASKERS if each.name == self.cleaned_data.get("role")), None)
 
 
 class FilterForm(Form):

@@ -12,7 +12,7 @@ BEGIN
     IF who IS NULL OR acting_role IS NULL OR doing IS NULL THEN
         RAISE EXCEPTION 'Refused: a look by nobody, or for no named action' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF happened NOT IN ('read', 'refused', 'disclosed') THEN
+    IF happened NOT IN ('read', 'refused', 'disclosed', 'sign_in') THEN
         RAISE EXCEPTION 'Refused: changes are recorded by the change itself' USING ERRCODE = 'insufficient_privilege';
     END IF;
     INSERT INTO public.audit_event (at, transaction, kind, actor, role, action, reason, request, relation, row_id,

@@ -10,6 +10,12 @@ from django.db import models
 from audit.privacy import Personal
 
 
+def revision_of(row: models.Model) -> int:
+    """Which state of an audited row stands: it grows with every change, whoever makes it. 0 for a row not yet saved."""
+    past = row.history.order_by("-history_id")  # type: ignore[attr-defined]
+    return past.values_list("history_id", flat=True).first() or 0
+
+
 class HistoryRow(models.Model):
     """One state of one row, tied to the event that made it. Fetching one is a look, as with the row itself.
 

@@ -16,6 +16,7 @@ class Kind(models.TextChoices):
     READ = "read", "Looked at"
     REFUSED = "refused", "Was refused"
     DISCLOSED = "disclosed", "Sent outside the pilot"
+    SIGN_IN = "sign_in", "Sign-in"
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -70,6 +71,7 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["patient_id", "-id"], name="event_by_patient"),
             models.Index(fields=["actor", "-id"], name="event_by_actor"),
+            models.Index(fields=["row_id"], condition=models.Q(kind="sign_in"), name="event_by_sign_in"),
         ]
 
 

@@ -54,7 +54,7 @@ class Privacy:
                 # No foreign key: history outlives accounts, and SET_NULL would rewrite it.
                 history_user_id_field=models.UUIDField(null=True),
                 history_change_reason_field=models.TextField(null=True),
-                excluded_fields=list(getattr(self, "unkept", ())),
+                excluded_fields=[*getattr(self, "unkept", ()), *getattr(self, "secret", ())],
             ),
         )
 
@@ -68,6 +68,7 @@ class Personal(Privacy):
     `sealed` rows are shown by grant alone: being the subject of the current action never reveals them.
     `hidden_from_patient` names a nullable column; while it is set, the patient is not shown the row.
     `provider_until` names a nullable column; once it is set, the provider is not shown the row.
+    `unless_provider` names fields that whoever sees the row as its provider's is not shown: none of their pages fetches one.
     `unless_patient` is a condition, in SQL, under which the patient is not shown a row of their own.
     `unkept` names fields whose content must not outlive the row: history and events leave it out.
     `also` is a further condition, in SQL, that shows a row. `deletable` and `append_only` say what may happen to one.
@@ -86,6 +87,7 @@ class Personal(Privacy):
     sealed: bool = False
     hidden_from_patient: str | None = None
     provider_until: str | None = None
+    unless_provider: Sequence[str] = ()
     unless_patient: str | None = None
     unkept: Sequence[str] = ()
     also: str | None = None
@@ -121,15 +123,20 @@ class Impersonal(Privacy):
     """A model that says nothing about a patient, and why.
 
     `audited` keeps history and events all the same (configuration, staff). `write` is the permission that the
-    database demands of whoever changes a row; None leaves writing to the application.
+    database demands of whoever changes a row; None leaves writing to the application. With `write`, `own` names a
+    column: whoever's id it holds may change the row too.
     `reads_only` tables are filled by the database alone. Rows that are not `deletable` stay.
+    `unkept` fields are left out of history and events; of `secret` ones an event says that they changed, and no more.
     """
 
     why: str
     audited: bool = False
     write: str | None = None
+    own: str | None = None
     reads_only: bool = False
     deletable: bool = True
+    unkept: Sequence[str] = ()
+    secret: Sequence[str] = ()
 
     @property
     def is_audited(self) -> bool:
@@ -138,11 +145,16 @@ class Impersonal(Privacy):
 
 @dataclass(frozen=True)
 class ThirdParty:
-    """A table that a library brought: what the app role may do there, and why it needs no row policy."""
+    """A table that a library brought: what the app role may do there, and why it needs no row policy.
+
+    With `own`, the column that holds a user's id, it has one: its rows are for that user, and for whoever may
+    manage the pilot.
+    """
 
     table: str
     rights: str
     why: str
+    own: str = ""
 
 
 THIRD_PARTY = (
@@ -150,6 +162,7 @@ THIRD_PARTY = (
     ThirdParty("django_content_type", "SELECT", "names of models"),
     ThirdParty("auth_permission", "SELECT", "names of grants"),
     ThirdParty("auth_group", "", "groups are not used"),
+    ThirdParty("django_admin_log", "", "the admin's own notes are off: the log has every change"),
     ThirdParty("auth_group_permissions", "", "groups are not used"),
     ThirdParty("people_user_groups", "", "groups are not used"),
     ThirdParty("people_user_user_permissions", "", "no model-level grants"),
@@ -173,6 +186,27 @@ THIRD_PARTY = (
         "account_emailconfirmation",
         "SELECT, INSERT, UPDATE, DELETE",
         "one-time codes for sign-in addresses",
+    ),
+    ThirdParty(
+        "mfa_authenticator",
+        "SELECT, INSERT, UPDATE, DELETE",
+        "second steps of signing in, secrets encrypted",
+        own="user_id",
+    ),
+    ThirdParty(
+        "usersessions_usersession",
+        "SELECT, INSERT, UPDATE, DELETE",
+        "where somebody is signed in",
+        own="user_id",
+    ),
+    ThirdParty(
+        "socialaccount_socialaccount",
+        "SELECT, INSERT, DELETE",
+        "which account signs in through which provider, and its name for the person there; nothing else of them",
+    ),
+    ThirdParty("socialaccount_socialapp", "", "providers are configured by the environment"),
+    ThirdParty(
+        "socialaccount_socialtoken", "SELECT, DELETE", "no token is kept; a link that goes takes its own"
     ),
 )
 

@@ -86,13 +86,13 @@ class ChangeTrigger(PinnedTrigger):
     def get_func(self, model: Any) -> str:
         # Migrations compile against a bare copy of the model that knows neither its history nor its privacy.
         model = apps.get_model(model._meta.label)
-        unkept = getattr(model.privacy, "unkept", ())
-        columns = [f.column for f in model._meta.local_concrete_fields if f.name not in unkept]
+        unkept, secret = getattr(model.privacy, "unkept", ()), getattr(model.privacy, "secret", ())
+        noticed = [f for f in model._meta.local_concrete_fields if f.name not in unkept]
         history: Any = model.history.model._meta
-        quoted = [utils.quote(column) for column in columns]
+        quoted = [utils.quote(f.column) for f in noticed if f.name not in secret]
         changed = ", ".join(
-            f"CASE WHEN OLD.{q} IS DISTINCT FROM NEW.{q} THEN '{c}' END"
-            for q, c in zip(quoted, columns, strict=True)
+            f"CASE WHEN OLD.{utils.quote(c)} IS DISTINCT FROM NEW.{utils.quote(c)} THEN '{c}' END"
+            for c in (f.column for f in noticed)
         )
         row = ", ".join(f"r.{q}" for q in quoted)
         patient = _column(model, "patient")
@@ -157,6 +157,29 @@ def _refusal(sentence: str, operation: str) -> str:
 def _column(model: Any, relation: str) -> str:
     column = getattr(model.privacy, relation, None)
     return f"r.{utils.quote(column)}" if column else "NULL"
+
+
+class OnlySystemSetsTrigger(PinnedTrigger):
+    """A flag that no person sets, on nobody: only the system under a name, which people cannot act as."""
+
+    name = "only_system_sets"
+    level = pgtrigger.Row
+    when = pgtrigger.Before
+    operation = pgtrigger.Insert | pgtrigger.Update
+
+    def __init__(self, *, column: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.column = column
+
+    def get_func(self, model: Any) -> str:
+        column = utils.quote(self.column)
+        return f"""
+            IF NEW.{column} AND (TG_OP = 'INSERT' OR NOT OLD.{column})
+                    AND coalesce(current_setting('pilot.role', true), '') <> 'system' THEN
+                {_refusal(f"nobody sets {self.column} on {model._meta.db_table}", "TG_OP")}
+            END IF;
+            RETURN NEW;
+        """
 
 
 class OncePublishedTrigger(PinnedTrigger):

@@ -12,6 +12,9 @@ app_name = "audit"
 urlpatterns = [
     path("log/", views.Log.as_view(), name="log"),
     path("log/<int:pk>/", views.OpenEvent.as_view(), name="event"),
+    path("access/", views.WhoIsAnsweredWhat.as_view(), name="access"),
+    path("access.json", views.AnswersAsJson.as_view(), name="access-json"),
+    path("access.csv", views.AnswersAsCsv.as_view(), name="access-csv"),
     path("roles/", views.WhoMayDoWhat.as_view(), name="roles"),
 ]
 

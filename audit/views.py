@@ -1,29 +1,34 @@
-"""The guardian's pages: the log, one event of it, and for everybody who may do what.
+"""The guardian's pages: the log, one event of it, how each address answers whom; and for everybody who may do what.
 
 The top floor: it may import from everywhere, and nothing but the project's addresses imports it.
 """
 
 from __future__ import annotations
 
+import csv
+import io
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from audit import selectors, words
 from audit.actions import record_look
-from audit.forms import FilterForm
+from audit.forms import AskerForm, FilterForm
 from audit.models import Event
-from pilot.access import ROLES, Permission, Reach, Role
+from pilot.access import ROLES, Permission, Reach, Role, may
 from pilot.access.roles import reaches_of, roles_with
+from pilot.web.expectations import ASKERS, VISITOR, Address, Asker, Cell, Outcome, addresses, answers, cells
 from pilot.web.lists import SEARCH, ListPage, Sort
-from pilot.web.views import Page, PublicPage
+from pilot.web.views import Page, PilotView, PublicPage
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -79,6 +84,7 @@ class OpenEvent(Page):
     """One event, and what else was done by the same page or action."""
 
     permission = Permission.REVIEW_AUDIT
+    about = {"pk": Event}
     template_name = "audit/event.jinja"
     title = _("One event")
 
@@ -104,6 +110,97 @@ class OpenEvent(Page):
         return [(Log.title, reverse("audit:log"))]
 
 
+class AnswersParts(PilotView):
+    """What the page and the files about every address share: of whom they tell, as `?role=` says."""
+
+    is_base = True
+    permission = Permission.REVIEW_AUDIT
+
+    @cached_property
+    def form(self) -> AskerForm:
+        form = AskerForm(self.request.GET)
+        form.is_valid()
+        return form
+
+
+class WhoIsAnsweredWhat(AnswersParts, Page):
+    """Every address of the service and how it answers whom, as permissions, roles and relations have it."""
+
+    permission = Permission.REVIEW_AUDIT
+    template_name = "audit/access.jinja"
+    title = _("Who is answered what")
+
+    def context(self) -> dict[str, Any]:
+        asker = self.form.asker
+        found = addresses()
+        sizes = Counter(_first_part(address) for address in found)
+        parts: dict[str, list[tuple[Address, list[Any]]]] = {}
+        for address in found:
+            part = _first_part(address)
+            shown = [self._shown(address, method, asker) for method in ("GET", "POST")]
+            parts.setdefault(part if sizes[part] > 1 else "/", []).append((address, shown))
+        return {
+            "form": self.form,
+            "asker": asker,
+            "parts": parts,
+            "colours": {Outcome.ALLOWED: "green", Outcome.FORBIDDEN: "red", Outcome.NOT_THERE: "orange"},
+            "files": [
+                (name, f"{reverse(f'audit:{url}')}?{urlencode({'role': asker.name if asker else ''})}")
+                for name, url in (("CSV", "access-csv"), ("JSON", "access-json"))
+            ],
+        }
+
+    def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
+        return [(Log.title, reverse("audit:log"))]
+
+    def _shown(self, address: Address, method: str, asker: Asker | None) -> list[tuple[Any, list[Any]]]:
+        """(outcome, who or over whose records) of one kind of request; of everybody, only what is allowed."""
+        if method not in address.methods:
+            return [(Outcome.NOT_OFFERED, [])]
+        if asker:
+            found = answers(address, method, asker)
+            return [(outcome, [(scope.label, []) for scope in scopes]) for outcome, scopes in found.items()]
+        all_found = [(each, answers(address, method, each)) for each in ASKERS]
+        allowed = [(each, found[Outcome.ALLOWED]) for each, found in all_found if Outcome.ALLOWED in found]
+        if len(allowed) == len(ASKERS):
+            return [(Outcome.ALLOWED, [(_("Everybody"), [])])]
+        if len(allowed) == len(ASKERS) - 1 and VISITOR not in [each for each, _scopes in allowed]:
+            return [(Outcome.ALLOWED, [(_("Everybody who is signed in"), [])])]
+        return [
+            (Outcome.ALLOWED, [(each.label, [scope.label for scope in scopes]) for each, scopes in allowed])
+        ]
+
+
+class AnswersAsJson(AnswersParts):
+    """Every single question and its answer, for programs."""
+
+    permission = Permission.REVIEW_AUDIT
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        return JsonResponse(
+            [cell._asdict() for cell in cells(self.form.asker)],
+            safe=False,
+            headers={"Content-Disposition": 'attachment; filename="who-is-answered-what.json"'},
+        )
+
+
+class AnswersAsCsv(AnswersParts):
+    """The same for a spreadsheet."""
+
+    permission = Permission.REVIEW_AUDIT
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        text = io.StringIO(newline="")
+        table = csv.writer(text)
+        table.writerow(Cell._fields)
+        table.writerows(cells(self.form.asker))
+        return HttpResponse(
+            text.getvalue(),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": 'attachment; filename="who-is-answered-what.csv"'},
+        )
+
+
 class WhoMayDoWhat(PublicPage):
     """The table of roles itself, in words."""
 
@@ -126,7 +223,14 @@ class WhoMayDoWhat(PublicPage):
                 for role, duties in ROLES.items()
             ],
             "permissions": [(capfirst(each.label), _who_has(each)) for each in _telling(Permission)],
+            "reviews": self.request.actor is not None and may(self.request.actor, Permission.REVIEW_AUDIT),
         }
+
+
+def _first_part(address: Address) -> str:
+    """“/coaching/” for everything below it."""
+    first, slash, _rest = address.pattern.partition("/")
+    return f"/{first}/" if slash else "/"
 
 
 def _telling(permissions: Any) -> list[Permission]:

@@ -33,9 +33,49 @@ CLASSES: dict[str, _StrOrPromise] = {
 }
 
 
+# What happened at signing in, by the last part of the action's name.
+SIGN_INS: dict[str, _StrOrPromise] = {
+    "signed_in": gettext_lazy("signed in"),
+    "sign_in_refused": gettext_lazy("a sign-in was refused"),
+    "sign_in_paused": gettext_lazy("a sign-in was refused after many tries"),
+    "signed_out": gettext_lazy("signed out"),
+    "signed_out_everywhere": gettext_lazy("signed out everywhere"),
+    "session_ended": gettext_lazy("ended one of their sessions"),
+    "sessions_ended": gettext_lazy("every session ended"),
+    "other_sessions_ended": gettext_lazy("every other session ended"),
+    "password_changed": gettext_lazy("changed the password"),
+    "password_reset_asked": gettext_lazy("asked for a link to choose a new password"),
+    "password_reset": gettext_lazy("chose a new password with a link"),
+    "second_step_added": gettext_lazy("added a second step"),
+    "second_step_removed": gettext_lazy("removed a second step"),
+    "second_step_passed": gettext_lazy("passed the second step"),
+    "second_step_refused": gettext_lazy("a code was refused"),
+    "passkey_refused": gettext_lazy("a passkey was refused"),
+    "recovery_codes_made": gettext_lazy("made new recovery codes"),
+    "recovery_code_used": gettext_lazy("used a recovery code"),
+    "reset": gettext_lazy("the second step was taken away"),
+    "connected": gettext_lazy("connected another way to sign in"),
+    "disconnected": gettext_lazy("disconnected another way to sign in"),
+}
+
+WAYS: dict[str, _StrOrPromise] = {
+    "password": gettext_lazy("password"),
+    "totp": gettext_lazy("app"),
+    "webauthn": gettext_lazy("passkey"),
+    "recovery_codes": gettext_lazy("recovery code"),
+    "invitation": gettext_lazy("invitation"),
+    "demo": gettext_lazy("button of the demo"),
+}
+
+
 def what(event: Event) -> str:
-    """“Changed: referral”, “Looked at: name and contact details, clinical notes”."""
+    """“Changed: referral”, “Looked at: name and contact details, clinical notes”, “Sign-in: signed out”."""
     kind = str(Kind(event.kind).label)
+    if event.kind == Kind.SIGN_IN:
+        happened = event.action.rpartition(".")[2]
+        by_what = ", ".join(str(WAYS.get(way, way)) for way in event.columns)
+        told = f"{kind}: {SIGN_INS.get(happened, happened.replace('_', ' '))}"
+        return _("%(told)s, by %(what)s") % {"told": told, "what": by_what} if by_what else told
     named = classes(event.columns) if event.kind in (Kind.READ, Kind.DISCLOSED) else record(event.relation)
     return f"{kind}: {named}" if named else kind
 
@@ -61,6 +101,8 @@ def doing(event: Event) -> str:
     clock.
     """
     name = event.action
+    if event.kind == Kind.SIGN_IN and event.actor.startswith(SYSTEM_PREFIX):
+        return _("Signing in")
     if name in ACTIONS:
         return capfirst(name.replace(".", " ").replace("_", " "))
     place = name.replace(".", ", ").replace("_", " ").replace("-", " ")

@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from pilot import database, embedded
 from pilot.place import make_home
+from pilot.sign_in.configuration import *  # noqa: F403
+from pilot.sign_in.oidc.configuration import from_environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -106,6 +108,7 @@ FIRST_PARTY_APPS = [
     "pilot.people",
     "pilot.access",
     "pilot.web",
+    "pilot.sign_in",
     "pilot.charter",
     "consent",
     "pilot.outbox",
@@ -118,6 +121,8 @@ if DEMO:
     FIRST_PARTY_APPS.append("pilot.demo")
 
 INSTALLED_APPS = [
+    # Without finding what libraries register: pilot/office/admin.py says what is in it.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -129,12 +134,16 @@ INSTALLED_APPS = [
     "simple_history",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
     *(["django_linear_migrations"] if find_spec("django_linear_migrations") else []),
     *FIRST_PARTY_APPS,
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "pilot.web.gate.MethodsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -144,11 +153,13 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "pilot.sign_in.browsers.KnownBrowserMiddleware",
     "csp.middleware.CSPMiddleware",
     "pilot.web.middleware.SecurityHeadersMiddleware",
     "pilot.web.middleware.SessionExpiryMiddleware",
     "pilot.web.middleware.ActingRoleMiddleware",
     "pilot.web.middleware.LoginRequiredMiddleware",
+    "pilot.web.gate.GateMiddleware",
 ]
 
 TEMPLATES: list[dict[str, Any]] = [
@@ -168,7 +179,8 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-            ]
+            ],
+            "libraries": {"oidc": "pilot.sign_in.oidc.tags"},
         },
     },
 ]
@@ -187,40 +199,20 @@ PASSWORD_HASHERS = [
 if MODE == "test":
     # Thousands of users are made in tests; a test of the real hasher asks for it.
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher", *PASSWORD_HASHERS]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-    {
-        "NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator",
-        "OPTIONS": {"user_attributes": ["email", "display_name"]},
-    },
-]
-
-ACCOUNT_ADAPTER = "pilot.web.accounts.AccountAdapter"
-ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_LOGIN_METHODS = {"email"}
-ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-# An account is made by invitation, to an address that the practice or the office knows.
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_PREVENT_ENUMERATION = True
-ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
-ACCOUNT_LOGOUT_ON_GET = False
-ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = True
-ACCOUNT_SESSION_REMEMBER = False
-ACCOUNT_RATE_LIMITS = {
-    "login": "30/m/ip",
-    "login_failed": "10/m/ip,5/5m/key",
-    "reset_password": "20/m/ip,5/m/key",
-    "reset_password_from_key": "20/m/ip",
-    "change_password": "5/m/user",
-    "reauthenticate": "10/m/user",
-}
-LOGIN_REDIRECT_URL = "/"
-LOGOUT_REDIRECT_URL = "/"
-LOGIN_URL = "account_login"
 # How many proxies in front of us are believed when they name the caller. With none, the peer is the caller.
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", 0)
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+
+# Whoever acts as staff passes a second step first: an app's code, or a passkey. Nothing but a demo goes without.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", True)
+if not STAFF_SECOND_FACTOR and MODE != "demo":
+    raise ImproperlyConfigured("STAFF_SECOND_FACTOR=0 is for a demo: staff sign in with a second step.")
+# Signing in through others: only through those that are configured (docs/openid-connect.md).
+SIGN_IN_PROVIDERS = from_environment(env, production=PRODUCTION)
+SOCIALACCOUNT_ADAPTER = "pilot.sign_in.oidc.exchange.SocialAccountAdapter"
+SOCIALACCOUNT_AUTO_SIGNUP = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
 
 SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
 SESSION_CACHE_ALIAS = "sessions"
@@ -237,6 +229,7 @@ CSRF_FAILURE_VIEW = "pilot.web.errors.csrf_failure"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_NAME = "__Host-session" if PRODUCTION else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if PRODUCTION else "csrf"
+KNOWN_BROWSER_COOKIE_NAME = "__Host-known" if PRODUCTION else "known"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- What a browser may do ---
@@ -352,7 +345,14 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "options": {"expires": 60.0},
     },
     "email-clinicians": {"task": "coaching.email_clinicians", "schedule": 30.0, "options": {"expires": 30.0}},
+    "forget-ended-sessions": {"task": "sign_in.forget_ended_sessions", "schedule": 24 * 60 * 60.0},
     "forget-old-keys": {"task": "web.forget_old_keys", "schedule": 24 * 60 * 60.0},
+    "follow-organisations": {
+        "task": "referrals.follow_organisations",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "forget-old-lists": {"task": "referrals.forget_old_lists", "schedule": 24 * 60 * 60.0},
     "publish-figures": {"task": "dashboards.publish", "schedule": 6 * 60 * 60.0},
 }
 

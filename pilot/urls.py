@@ -3,13 +3,14 @@
 from django.conf import settings
 from django.urls import include, path
 
+from pilot.office.admin import site as admin_site
 from pilot.web import errors
 
 urlpatterns = [
     path("", include("pilot.web.urls")),
-    # Nobody changes the address they sign in with by themselves: it would be unproved, and unrecorded.
-    path("account/email/", errors.not_found, name="account_email"),
-    path("account/", include("allauth.account.urls")),
+    path("", include("pilot.sign_in.urls")),
+    path("account/", include("pilot.sign_in.library")),
+    path("account/with/", include("pilot.sign_in.oidc.urls")),
     path("", include("pilot.charter.urls")),
     path("", include("consent.urls")),
     path("", include("referrals.urls")),
@@ -19,6 +20,7 @@ urlpatterns = [
     path("dashboards/", include("pilot.dashboards.urls")),
     path("audit/", include("audit.urls")),
     path("office/", include("pilot.office.urls")),
+    path("admin/", admin_site.urls),
 ]
 
 if settings.DEMO:

@@ -6,6 +6,7 @@ from pilot.access.context import (
     action,
     current,
     current_or_none,
+    note_decision,
     patient_of,
 )
 from pilot.access.policies import NotVisible, can, check, may, visible_to
@@ -26,6 +27,7 @@ __all__ = [
     "current",
     "current_or_none",
     "may",
+    "note_decision",
     "patient_of",
     "reach_of",
     "visible_to",

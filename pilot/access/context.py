@@ -18,7 +18,7 @@ from django.db import connection, models, transaction
 
 from audit.looks import Looks, noticing
 from audit.privacy import Personal
-from pilot.access.roles import Permission, Role
+from pilot.access.roles import ROLES, Permission, Reach, Role
 
 SYSTEM_PREFIX = "system:"
 
@@ -66,19 +66,34 @@ class Context:
     request: str
     parent: Context | None = None
     looks: Looks = field(default_factory=Looks)
+    # What was asked of `pilot.access.policies` since the outermost door opened: the models whose rows it decided on,
+    # and None for the actor's role as such. A page that asked nothing is not shown.
+    decisions: set[type[models.Model] | None] = field(default_factory=set)
+    # The patients whose shared lock this transaction holds already.
+    held: set[UUID] = field(default_factory=set)
     _grants: Grants | None = None
 
     @property
     def grants(self) -> Grants:
-        """The actor's live grants, read once."""
+        """The actor's live grants, read once.
+
+        Whoever is shut out when a patient withdraws holds the lock of each of theirs: what they read and write is all
+        of it before the withdrawal, which waits for it, or nothing.
+        """
         if self._grants is None:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "SELECT ARRAY(SELECT pilot.granted_organisations()), ARRAY(SELECT pilot.granted_referrals()),"
-                    " ARRAY(SELECT pilot.granted_patients())"
-                )
-                self._grants = Grants(*cursor.fetchone())
+            self._grants = _read_grants()
+            if self.is_shut_out_by_withdrawal:
+                # Read again under each new lock: it may have been a withdrawal that we waited for.
+                while unheld := set(self._grants.patients) - self.held:
+                    hold(*unheld, exclusive=False)
+                    self.held |= unheld
+                    self._grants = _read_grants()
         return self._grants
+
+    @property
+    def is_shut_out_by_withdrawal(self) -> bool:
+        """Whether the role reaches people only while their consent lasts."""
+        return Reach.REFERRAL in ROLES[self.actor.role].can
 
     def forget_grants(self) -> None:
         """Read the grants afresh at the next question: something may have ended while we waited for a lock."""
@@ -112,6 +127,13 @@ def current_or_none() -> Context | None:
     return _current.get()
 
 
+def note_decision(model: type[models.Model] | None) -> None:
+    """Remember that it was decided what this actor may do: with rows of the model or, with None, at all."""
+    context = _current.get()
+    if context is not None:
+        context.decisions.add(model)
+
+
 @contextmanager
 def acting(
     actor: Actor,
@@ -129,7 +151,9 @@ def acting(
     """
     if not action:
         raise ImproperlyConfigured("Whoever acts says for what: `action` is empty.")
-    parent = _current.get()
+    in_transaction_already = connection.in_atomic_block
+    # A library may carry this thread's variables to another: the transaction stays here, and so does who acts in it.
+    parent = _current.get() if in_transaction_already else None
     if parent and parent.actor != actor:
         raise ImproperlyConfigured(
             f"{parent.actor.label} is acting; {actor.label} cannot act in the same transaction."
@@ -137,14 +161,18 @@ def acting(
     context = Context(actor, action, frozenset(patients), reason, request, parent)
     if parent:
         context.looks = parent.looks
+        context.decisions = parent.decisions
+        context.held = set(parent.held)
         context.request = request or parent.request
         context.reason = reason or parent.reason
-    in_transaction_already = connection.in_atomic_block
     # A page may go on after a refused action (it shows why); an action never goes on after a refused part of itself.
     with transaction.atomic(savepoint=parent is None or not parent.patients):
         _set(context.settings())
         token, watching = _current.set(context), noticing.set(context.looks)
         try:
+            if parent is None and context.is_shut_out_by_withdrawal:
+                # At the door, whatever is asked later: a savepoint that is rolled back gives up the locks taken in it.
+                _ = context.grants
             yield context
             if parent is None:
                 context.looks.record()
@@ -154,6 +182,15 @@ def acting(
         # SET LOCAL outlives a released savepoint; a rolled-back one restores by itself.
         if in_transaction_already:
             _set(parent.settings() if parent else _NO_SETTINGS)
+
+
+def _read_grants() -> Grants:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ARRAY(SELECT pilot.granted_organisations()), ARRAY(SELECT pilot.granted_referrals()),"
+            " ARRAY(SELECT pilot.granted_patients())"
+        )
+        return Grants(*cursor.fetchone())
 
 
 def _set(values: list[str]) -> None:
@@ -224,8 +261,11 @@ def patient_of(subject: models.Model) -> UUID:
     return patient
 
 
-def hold(key: UUID, *, exclusive: bool) -> None:
-    """Take the lock that stands for this patient (or practice) until the transaction ends."""
-    shared = "" if exclusive else "_shared"
+def hold(*keys: UUID, exclusive: bool) -> None:
+    """Take the locks that stand for these patients (or practices) until the transaction ends."""
+    take = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_advisory_xact_lock{shared}(hashtextextended(%s, 0))", [str(key)])
+        cursor.execute(
+            f"SELECT {take}(hashtextextended(key, 0)) FROM unnest(%s::text[]) AS key",  # noqa: S608 (one of these two)
+            [sorted(str(key) for key in keys)],
+        )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import models
 from django.http import Http404
 
 from audit.privacy import Impersonal, Personal, privacy_of
-from pilot.access.context import Actor, Context, current
+from pilot.access.context import Actor, Context, current, current_or_none, note_decision
 from pilot.access.roles import Permission, Reach, reach_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def check(actor: Actor, permission: Permission, obj: models.Model | None = None)
     Without an object the role alone is asked. Organisations and other impersonal rows are reached by membership.
     """
     if obj is None:
+        note_decision(None)
         if not may(actor, permission):
             raise PermissionDenied(f"{actor.role.label} cannot {permission.label}.")
         return
@@ -47,6 +49,7 @@ def check(actor: Actor, permission: Permission, obj: models.Model | None = None)
 def can(actor: Actor, permission: Permission, obj: models.Model) -> bool:
     """Whether the actor holds the permission over this very row, asked of the database now."""
     model = type(obj)
+    note_decision(model)
     if isinstance(privacy_of(model), Impersonal):
         return _reaches_organisation(current(), actor, permission, obj)
     return visible_to(model._default_manager.all(), actor, permission).filter(pk=obj.pk).exists()
@@ -56,11 +59,12 @@ def visible_to(queryset: QuerySet[M], actor: Actor, permission: Permission | Non
     """The rows over which the actor holds the permission (the model's own `see` unless another is named).
 
     Takes the acting role's live grants, read once per context, and filters on indexed columns. Nothing for an actor
-    whose role does not hold it.
+    whose role does not hold it. What their relation does not show of a row is left out.
     """
     privacy = privacy_of(queryset.model)
     if not isinstance(privacy, Personal):
         raise TypeError(f"{queryset.model.__name__} holds nothing personal: everybody may see it.")
+    note_decision(queryset.model)
     reach = reach_of(actor.role, permission or Permission(privacy.see))
     if reach is None:
         return queryset.none()
@@ -70,8 +74,25 @@ def visible_to(queryset: QuerySet[M], actor: Actor, permission: Permission | Non
     if lookup is None:
         return queryset.none()
     queryset = queryset.filter(**lookup)
+    if reach is Reach.PROVIDER and privacy.unless_provider:
+        queryset = queryset.defer(*privacy.unless_provider)
     while_empty = {Reach.SELF: privacy.hidden_from_patient, Reach.PROVIDER: privacy.provider_until}.get(reach)
     return queryset.filter(**{f"{while_empty}__isnull": True}) if while_empty else queryset
+
+
+def check_fields(privacy: Personal, fields: Collection[str]) -> None:
+    """Pass, or stop a page that fetches a field which its reader's relation to the row does not show.
+
+    An action may: it shows nobody what it works on.
+    """
+    kept = set(privacy.unless_provider).intersection(fields) if privacy.unless_provider else set()
+    context = current_or_none() if kept else None
+    if context is None or context.patients:
+        return
+    if reach_of(context.actor.role, Permission(privacy.see)) is Reach.PROVIDER:
+        raise ImproperlyConfigured(
+            f"{context.actor.role.label} is not shown {', '.join(sorted(kept))} of {privacy.model.__name__}."
+        )
 
 
 def lookup_for(privacy: Personal, reach: Reach, context: Context) -> dict[str, Any] | None:

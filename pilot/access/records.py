@@ -39,6 +39,7 @@ class Record(models.Model):
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any]) -> Self:
         instance = super().from_db(db, field_names, values)
         privacy: Personal = cls.privacy  # type: ignore[attr-defined]
+        policies.check_fields(privacy, field_names)
         notice(privacy, instance, field_names)
         return instance
 

@@ -67,8 +67,7 @@ def statements(tables: set[str]) -> Iterator[str]:
     app, auditor, sealer = (quoted(role_name(name)) for name in ("app", "auditor", "sealer"))
     yield "CREATE SCHEMA IF NOT EXISTS pilot"
     yield f"GRANT USAGE ON SCHEMA pilot, public TO {app}, {auditor}, {sealer}"
-    yield _functions_sql()
-    yield (Path(audit.__file__).parent / "functions.sql").read_text()
+    yield from function_statements()
     yield "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA pilot FROM PUBLIC"
     yield f"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pilot TO {app}, {auditor}, {sealer}"
     yield f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, {app}, {auditor}, {sealer}"
@@ -76,6 +75,8 @@ def statements(tables: set[str]) -> Iterator[str]:
     for item in THIRD_PARTY:
         if item.rights and item.table in tables:
             yield f"GRANT {item.rights} ON public.{quoted(item.table)} TO {app}"
+        if item.own and item.table in tables:
+            yield from policy_statements(f"public.{quoted(item.table)}", own_policies(item.own))
     for model in declared():
         if model._meta.db_table not in tables:
             continue
@@ -90,11 +91,17 @@ def table_statements(model: type[models.Model]) -> Iterator[str]:
     privacy = privacy_of(model)
     name = table(model)
     yield f"GRANT {', '.join(rights(model))} ON {name} TO {app}"
-    yield from _policies(name, policies(model))
+    yield from policy_statements(name, policies(model))
     if privacy.is_audited:
         history = table(model.history.model)  # type: ignore[attr-defined]
         yield f"GRANT SELECT ON {history} TO {app}"
-        yield from _policies(history, {"SELECT": (_history_shown(model, privacy), None)})
+        yield from policy_statements(history, history_policies(model))
+
+
+def function_statements() -> Iterator[str]:
+    """The functions that policies ask, and the log's own, all in the schema `pilot`."""
+    yield _functions_sql()
+    yield (Path(audit.__file__).parent / "functions.sql").read_text()
 
 
 def rights(model: type[models.Model]) -> tuple[str, ...]:
@@ -120,12 +127,11 @@ def policies(model: type[models.Model]) -> dict[str, tuple[str | None, str | Non
     """The row policies of a model's table for the app role: command → (USING, WITH CHECK)."""
     privacy = privacy_of(model)
     if model in _grant_models:
-        own = "user_id = (SELECT pilot.user_id()) OR (SELECT pilot.in_action())"
-        acting = "(SELECT pilot.in_action())"
+        own, granted_here = "user_id = (SELECT pilot.user_id())", _is_over_subject(model)
         return {
-            "SELECT": (own, None),
-            "INSERT": (None, acting),
-            "DELETE": (acting, None),
+            "SELECT": (f"{own} OR {granted_here}", None),
+            "INSERT": (None, granted_here),
+            "DELETE": (granted_here, None),
         }
     if isinstance(privacy, Impersonal):
         return _impersonal_policies(privacy)
@@ -141,10 +147,24 @@ def policies(model: type[models.Model]) -> dict[str, tuple[str | None, str | Non
     return found
 
 
+def own_policies(column: str) -> dict[str, tuple[str | None, str | None]]:
+    """The row policies of a library's table whose rows belong to single users, named by this column."""
+    own = f"({quoted(column)} = (SELECT pilot.user_id()) AND (SELECT pilot.in_action()))"
+    allowed = f"{own} OR {_everywhere(Permission.MANAGE_PILOT)}"
+    return {
+        "SELECT": (allowed, None),
+        "INSERT": (None, allowed),
+        "UPDATE": (allowed, allowed),
+        "DELETE": (allowed, None),
+    }
+
+
 def _impersonal_policies(
     privacy: Impersonal,
 ) -> dict[str, tuple[str | None, str | None]]:
     anybody = _everywhere(Permission(privacy.write)) if privacy.write else "true"
+    if privacy.write and privacy.own:
+        anybody += f" OR ({quoted(privacy.own)} = (SELECT pilot.user_id()) AND (SELECT pilot.in_action()))"
     found: dict[str, tuple[str | None, str | None]] = {
         "SELECT": ("true", None),
         "INSERT": (None, anybody),
@@ -153,6 +173,11 @@ def _impersonal_policies(
     if privacy.deletable:
         found["DELETE"] = (anybody, None)
     return found
+
+
+def history_policies(model: type[models.Model]) -> dict[str, tuple[str | None, str | None]]:
+    """The row policies of a model's history, as `policies` gives them: the app role reads there and does no more."""
+    return {"SELECT": (_history_shown(model, privacy_of(model)), None)}
 
 
 def _history_shown(model: type[models.Model], privacy: Personal | Impersonal) -> str:
@@ -229,6 +254,18 @@ def _written(privacy: Personal) -> str:
     return " AND ".join(conditions)
 
 
+def _is_over_subject(grants: type[models.Model]) -> str:
+    """The condition under which a grant may be given or ended: it is over a subject of the action, or by whoever may
+    write what it is over."""
+    over: type[models.Model] = grants._meta.get_field("content_object").related_model  # type: ignore[assignment]
+    privacy = privacy_of(over)
+    if isinstance(privacy, Impersonal):
+        return _everywhere(Permission(privacy.write or ""))
+    if privacy.patient == over._meta.pk.attname:
+        return "content_object_id = ANY((SELECT pilot.patients())::uuid[])"
+    return f"content_object_id = ANY(ARRAY(SELECT o.id FROM {table(over)} o WHERE o.{_is_subject(privacy)}))"
+
+
 def _is_subject(privacy: Personal) -> str:
     return f"{quoted(privacy.patient or '')} = ANY((SELECT pilot.patients())::uuid[])"
 
@@ -238,7 +275,9 @@ def _any_of(column: str, function: str, permission: str) -> str:
     return f"{quoted(column)} = ANY(ARRAY(SELECT pilot.{function}('{permission}')))"
 
 
-def _policies(name: str, wanted: dict[str, tuple[str | None, str | None]]) -> Iterator[str]:
+def policy_statements(name: str, wanted: dict[str, tuple[str | None, str | None]]) -> Iterator[str]:
+    """Make these the policies of a table for the app role, and take away any other. The owner sees all, the auditor
+    reads all: both are for work outside the application."""
     app, owner, auditor = (quoted(role_name(role)) for role in ("app", "owner", "auditor"))
     yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"

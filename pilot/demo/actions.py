@@ -66,7 +66,7 @@ def load(*, by: Actor, today: dt.date | None = None, progress: Progress = lambda
         invention = invent(calendar, organisations=_practices(), staff=_staff(), sheet=sheet)
         saving = _Saving(invention, progress)
         with _given_times():
-            saving.accounts()
+            saving.accounts(by=by)
             saving.patients(by=by)
             saving.clinical_notes()
         saving.grants(by=by)
@@ -100,7 +100,8 @@ def _add_staff(calendar: Calendar, *, by: Actor) -> None:
     for worker in workers():
         users[worker.id] = User(id=worker.id, email=worker.email, display_name=worker.name)
         users[worker.id].set_unusable_password()
-    User.objects.bulk_create(users.values())
+    with acting(by, "demo.loaded"):
+        User.objects.bulk_create(users.values())
     organisations = {each.ods_code: each for each in Organisation.objects.all()}
     for worker in workers():
         appoint(
@@ -152,8 +153,9 @@ class _Saving:
         self.total = sum(len(rows) for by_model in self.rows.values() for rows in by_model.values())
         self.done = 0
 
-    def accounts(self) -> None:
-        User.objects.bulk_create(self.invention.accounts)
+    def accounts(self, *, by: Actor) -> None:
+        with acting(by, "demo.loaded"):
+            User.objects.bulk_create(self.invention.accounts)
 
     def patients(self, *, by: Actor) -> None:
         """Everything about a few hundred patients of one practice at a time."""

@@ -43,7 +43,7 @@ class Persona:
             return reverse("web:choose-role")
         request = HttpRequest()
         request.actor = Actor(self.role, self.account_id, self.name)  # type: ignore[attr-defined]
-        return home_of(request) or reverse("web:account")
+        return home_of(request) or reverse("sign_in:account")
 
 
 def _works(

@@ -156,6 +156,7 @@ def _joy_has_not_decided(invention: Invention, clinician: Worker) -> None:
         clinician,
         withheld_at=invention.calendar.at(TODAY - 5, 17),
         withheld_on=ClinicalNote.Ground.THIRD_PARTY.value,
+        review_on=invention.calendar.date(TODAY),
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import auth
 from django.http import Http404, HttpRequest, HttpResponseBase, HttpResponseRedirect, JsonResponse
 
 from pilot.demo import selectors
-from pilot.demo.personas import persona
-from pilot.web.accounts import begin_session
+from pilot.demo.personas import Persona, persona
+from pilot.sign_in.sessions import pass_second_step, sign_in
 from pilot.web.views import PublicPage, PublicView
 
 WHY = "Everybody in the demo is invented, and anybody may be any of them."
@@ -51,9 +50,11 @@ class PersonasJson(PublicView):
 
 
 class SignIn(PublicView):
-    """Sign in as a persona, without a password: they have none. Whoever was signed in is signed out."""
+    """Sign in as a persona, without a password or a second step: they have none. Whoever was signed in is signed out."""
 
     why = WHY
+    acts_as = "demo"
+    about = {"slug": Persona}
 
     def post(self, request: HttpRequest, slug: str) -> HttpResponseBase:
         chosen = persona(slug)
@@ -61,6 +62,6 @@ class SignIn(PublicView):
         if chosen is None or account is None:
             raise Http404("There is nobody of that name in the demo.")
         auth.logout(request)
-        auth.login(request, account, backend=settings.AUTHENTICATION_BACKENDS[0])
-        begin_session(request)
+        sign_in(request, account, by=self.actor)
+        pass_second_step(request)
         return HttpResponseRedirect(chosen.home)

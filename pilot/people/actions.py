@@ -15,7 +15,13 @@ from django.utils.translation import gettext as _
 from pilot.access import Actor, Permission, Role, acting, action
 from pilot.access.grants import grant, revoke
 from pilot.people.models import Membership, Organisation, Patient, User
-from pilot.people.policies import check_age
+from pilot.people.policies import (
+    check_age,
+    check_can_close,
+    check_can_serve,
+    check_can_stay_open,
+    check_is_part_of_the_pilot,
+)
 
 
 class StaleVersion(Exception):  # noqa: N818 (what is the matter, not an error of ours)
@@ -79,8 +85,11 @@ def change_details(patient: Patient, details: PatientDetails, *, version: int, b
 
 
 @action("patient.account_opened", Permission.INVITE_PATIENTS)
-def open_account(patient: Patient, email: str, password: str, *, by: Actor) -> User:
-    """Give the patient an account that opens their own record. Refused if they have one, or the address has one."""
+def open_account(patient: Patient, email: str, password: str | None, *, by: Actor) -> User:
+    """Give the patient an account that opens their own record. Refused if they have one, or the address has one.
+
+    Without a password they sign in some other way.
+    """
     if patient.account_id:
         raise ValidationError(_("This record has an account already. Sign in, or ask for a new password."))
     if User.objects.filter(email__iexact=email).exists():
@@ -141,6 +150,60 @@ def add_organisation(organisation: Organisation, *, by: Actor) -> Organisation:
     return organisation
 
 
+@action("organisation.details_changed", Permission.MANAGE_PILOT, about_patient=False)
+def change_organisation(
+    organisation: Organisation, *, name: str, phone: str, version: int, by: Actor
+) -> Organisation:
+    """Correct what is known of it. Refused with `StaleVersion` if it changed since `version` was shown."""
+    current = _unchanged(organisation, version)
+    current.name, current.phone = name, phone
+    current.full_clean()
+    current.save(update_fields=["name", "phone"], force_update=True)
+    return current
+
+
+@action("organisation.provider_changed", Permission.MANAGE_PILOT, about_patient=False)
+def change_provider(
+    practice: Organisation, provider: Organisation | None, *, version: int, by: Actor
+) -> Organisation:
+    """Say whose coaches work at the practice from now on; None for nobody's.
+
+    Referrals follow within a minute (`referrals.tasks`): who waits, waits with the new provider; who has a coach keeps
+    the coach until handed back. Nobody's place in the queue changes. Refused with `StaleVersion` as above.
+    """
+    current = _unchanged(practice, version)
+    check_can_serve(provider, current)
+    current.served_by = provider
+    current.save(update_fields=["served_by"], force_update=True)
+    return current
+
+
+@action("organisation.closed", Permission.MANAGE_PILOT, about_patient=False)
+def close_organisation(
+    organisation: Organisation, *, on: dt.date | None = None, version: int, by: Actor
+) -> Organisation:
+    """Let it be part of the pilot no longer, from that day on (today unless told).
+
+    From then on no role there opens anything, and no coach sees anybody through it. Refused with `StaleVersion` as above.
+    """
+    current = _unchanged(organisation, version)
+    day = on or timezone.localdate()
+    check_can_close(current, day)
+    current.valid_until = day
+    current.save(update_fields=["valid_until"], force_update=True)
+    return current
+
+
+@action("organisation.kept_open", Permission.MANAGE_PILOT, about_patient=False)
+def keep_open(organisation: Organisation, *, by: Actor) -> Organisation:
+    """Let it go on after all. Refused once the day on which it was to close has come."""
+    current: Organisation = Organisation.objects.select_for_update(of=("self",)).get(pk=organisation.pk)
+    check_can_stay_open(current)
+    current.valid_until = None
+    current.save(update_fields=["valid_until"], force_update=True)
+    return current
+
+
 @action("person.added", Permission.MANAGE_PILOT, about_patient=False)
 def add_person(
     organisation: Organisation,
@@ -158,6 +221,7 @@ def add_person(
     Nobody gives themselves a role. A member of staff keeps the account and the name they have; an account that was
     opened in any other way is refused, since its address is unproved.
     """
+    check_is_part_of_the_pilot(organisation)
     user = User.objects.filter(email__iexact=email).first()
     if user is None:
         user = User.objects.create_user(email, display_name=name)
@@ -214,6 +278,14 @@ def restore_sign_in(user: User, *, by: Actor) -> User:
     for membership in _memberships_to_come(user):
         grant(user, Role(membership.role), membership.organisation)
     return user
+
+
+def _unchanged(organisation: Organisation, version: int) -> Organisation:
+    """The row as it stands, locked, if nobody changed it since `version` was shown."""
+    current: Organisation = Organisation.objects.select_for_update(of=("self",)).get(pk=organisation.pk)
+    if current.version != version:
+        raise StaleVersion
+    return current
 
 
 def _memberships_to_come(user: User) -> list[Membership]:

@@ -19,7 +19,9 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from audit.history import revision_of
 from audit.privacy import Impersonal, Personal
+from audit.triggers import OnlySystemSetsTrigger
 from pilot.access.grants import permissions_for
 from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission, Role
@@ -60,7 +62,19 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS = ["display_name"]
 
-    privacy = Impersonal("credentials and a display name; says nothing about a case", deletable=False)
+    privacy = Impersonal(
+        "credentials and a display name; says nothing about a case",
+        audited=True,
+        write=Permission.MANAGE_PILOT,
+        own="id",
+        deletable=False,
+        # Signing in leaves an event of its own.
+        unkept=["last_login"],
+        secret=["password"],
+    )
+
+    class Meta:
+        triggers = [OnlySystemSetsTrigger(column="is_superuser")]
 
     def __str__(self) -> str:
         return self.display_name
@@ -132,6 +146,17 @@ class Organisation(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is part of the pilot today."""
+        today = timezone.localdate()
+        return self.valid_from <= today and (self.valid_until is None or self.valid_until > today)
+
+    @property
+    def version(self) -> int:
+        """Which state of the row stands, so that a stale form is noticed."""
+        return revision_of(self)
 
 
 # Which kind of organisation each role belongs to.

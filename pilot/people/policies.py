@@ -1,4 +1,4 @@
-"""Who may be registered at all."""
+"""Who may be registered at all, and when an organisation may change, close and open again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import datetime as dt
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+
+from pilot.people.models import Organisation
 
 YOUNGEST, OLDEST = 16, 120
 
@@ -24,3 +26,45 @@ def check_age(born: dt.date) -> None:
     else:
         return
     raise ValidationError({"date_of_birth": problem})
+
+
+def check_can_serve(provider: Organisation | None, practice: Organisation) -> None:
+    """Pass if the provider's coaches may work at the practice from today on; None stands for nobody's."""
+    if practice.kind != Organisation.Kind.PRACTICE:
+        raise ValidationError(_("Coaches work at GP practices only."))
+    if provider and not (provider.kind == Organisation.Kind.PROVIDER and provider.is_open):
+        raise ValidationError({"provider": _("Choose a provider that is part of the pilot today.")})
+
+
+def can_close(organisation: Organisation) -> bool:
+    """Whether a last day may be set. The pilot's own office stays: nobody could open it again, or watch over the rest."""
+    return organisation.valid_until is None and organisation.kind != Organisation.Kind.PILOT_OFFICE
+
+
+def check_can_close(organisation: Organisation, on: dt.date) -> None:
+    """Pass, or say why it cannot close on that day."""
+    if not can_close(organisation):
+        raise ValidationError(
+            _("This organisation cannot be closed: it is the pilot’s own, or is closing already.")
+        )
+    if on < timezone.localdate():
+        raise ValidationError({"on": _("Choose today or a day to come: what was done meanwhile stays done.")})
+    if on <= organisation.valid_from:
+        raise ValidationError({"on": _("Choose a day after its first day in the pilot.")})
+
+
+def can_stay_open(organisation: Organisation) -> bool:
+    """Whether a last day is set and has not come yet."""
+    return organisation.valid_until is not None and organisation.valid_until > timezone.localdate()
+
+
+def check_can_stay_open(organisation: Organisation) -> None:
+    """Pass until the day comes. Afterwards what it ended has ended: coaches changed, and people were told."""
+    if not can_stay_open(organisation):
+        raise ValidationError(_("This can be undone only before the day has come."))
+
+
+def check_is_part_of_the_pilot(organisation: Organisation) -> None:
+    """Pass unless it has closed."""
+    if organisation.valid_until is not None and not can_stay_open(organisation):
+        raise ValidationError(_("This organisation is closed."))

@@ -11,6 +11,12 @@ from pilot.access import Actor, Permission
 from pilot.people.models import Organisation, Patient, PatientQuerySet
 
 
+def practices_by_phone() -> list[tuple[str, str]]:
+    """Name and phone number of every practice that takes part: public, for whoever cannot sign in."""
+    found = Organisation.objects.in_force().filter(kind=Organisation.Kind.PRACTICE).exclude(phone="")
+    return list(found.order_by("name").values_list("name", "phone"))
+
+
 def patients_at(actor: Actor, practice: Organisation) -> PatientQuerySet:
     """The practice's patients, in no order. Nothing of them that a list does not show."""
     rows = Patient.objects.visible_to(actor).filter(practice=practice)

@@ -1,4 +1,4 @@
-"""Remembering which forms were acted on, so that none is acted on twice; ending one's own sessions."""
+"""Remembering which forms were acted on, so that none is acted on twice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from pilot.access import Actor, acting
-from pilot.people.models import User
 from pilot.web.models import IdempotencyKey
 
 KEPT_FOR = dt.timedelta(days=2)
@@ -34,10 +32,3 @@ def settle_key(key: UUID, location: str) -> None:
 def forget_old_keys() -> int:
     """Remove the keys of forms that nobody can still send. Returns how many."""
     return IdempotencyKey.objects.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()[0]
-
-
-def sign_out_everywhere(user: User, *, by: Actor) -> None:
-    """End every session of the user's, on every device. New ones may begin at once."""
-    with acting(by, "account.signed_out_everywhere"):
-        user.sessions_valid_from = timezone.now()
-        user.save(update_fields=["sessions_valid_from"])

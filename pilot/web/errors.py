@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+
+from pilot.people.selectors import practices_by_phone
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,13 @@ def conflict(request: HttpRequest) -> HttpResponse:
     return _page(request, 409)
 
 
+def method_not_allowed(request: HttpRequest, allowed: Sequence[str]) -> HttpResponse:
+    """The address is there, and takes other requests than this one. Says which, and nothing else."""
+    response = _page(request, 405)
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
+
+
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return _page(request, 400)
 
@@ -54,7 +64,14 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def too_many_requests(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Too many tries at signing in or the like."""
-    return _page(request, 429)
+    return _page(request, 429, practices=practices_by_phone())
+
+
+def sign_in_paused(request: HttpRequest) -> HttpResponse:
+    """Nobody can sign in now: tries cannot be counted, and guessing without end would be worse."""
+    response = _page(request, 503, practices=practices_by_phone())
+    response.headers["Retry-After"] = "300"
+    return response
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -44,6 +44,9 @@ class Form(forms.Form):
         """Every field in order."""
         return SafeString("\n".join(field_group(field) for field in self.visible_fields()))
 
+    def acted(self, page: Any) -> None:
+        """Called once the page has done its deed, in the same transaction: a form may leave something behind."""
+
     def refuse(self, refusal: ValidationError) -> None:
         """Put what an action refused beside the field that it names, or at the top."""
         by_field = (

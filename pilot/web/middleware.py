@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from pilot.access import Actor
+from pilot.access import Actor, Role
 from pilot.people.models import Membership, User
 from pilot.web.selectors import ActingRole, acting_role, acting_roles
 
@@ -30,6 +30,8 @@ class PilotRequest(HttpRequest):
     user: User
     actor: Actor | None
     membership: Membership | None
+    # The person chose a role of staff, and gets it once they have passed the second step of signing in.
+    needs_second_step: bool
     # For whoever reports a problem: the log's events carry it too.
     reference: str
     session_ends_in: int | None
@@ -38,6 +40,10 @@ class PilotRequest(HttpRequest):
 GetResponse = Callable[[PilotRequest], HttpResponse]
 
 STARTED, SEEN, ACTING_AS = "started_at", "seen_at", "acting_as"
+# When its owner confirmed this session while ending all others: it goes on, and grows no younger by it.
+RENEWED = "renewed_at"
+# Who passed the second step of signing in, in this session: a user's id, so that it is worth nothing to another.
+SECOND_STEP = "second_step"
 # Saving a session costs more than most queries, so being seen is noted no more often than this.
 SECONDS_BETWEEN_NOTES = 60
 
@@ -86,7 +92,7 @@ class SessionExpiryMiddleware:
         started, seen = session.get(STARTED), session.get(SEEN)
         if started is None or seen is None:
             return False
-        began_at = dt.datetime.fromtimestamp(started, tz=dt.UTC)
+        began_at = dt.datetime.fromtimestamp(max(started, session.get(RENEWED, 0)), tz=dt.UTC)
         return (
             now - seen >= settings.SESSION_IDLE_SECONDS
             or now - started >= settings.SESSION_COOKIE_AGE
@@ -115,7 +121,8 @@ class SessionExpiryMiddleware:
 class ActingRoleMiddleware:
     """Sets `request.actor` and `request.membership`: in which one of their roles the person acts.
 
-    With one role there is nothing to choose. With several, or with none left, pages lead to the chooser.
+    With one role there is nothing to choose. With several, or with none left, pages lead to the chooser. Without
+    the second step nobody acts as staff: there is no actor, so nothing of the role opens, whatever the view.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -124,6 +131,7 @@ class ActingRoleMiddleware:
     def __call__(self, request: PilotRequest) -> HttpResponse:
         request.reference = uuid4().hex
         request.actor = request.membership = None
+        request.needs_second_step = False
         if request.user.is_authenticated:
             take_role(request, self._kept(request) or self._only(request))
         return self.get_response(request)
@@ -134,7 +142,8 @@ class ActingRoleMiddleware:
         needs_role = getattr(view, "needs_role", False)
         if needs_role and request.user.is_authenticated and request.actor is None:
             there = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
-            return HttpResponseRedirect(f"{reverse('web:choose-role')}?{there}".rstrip("?"))
+            first = "sign_in:second-step" if request.needs_second_step else "web:choose-role"
+            return HttpResponseRedirect(f"{reverse(first)}?{there}".rstrip("?"))
         return None
 
     def _kept(self, request: PilotRequest) -> ActingRole | None:
@@ -150,13 +159,22 @@ class ActingRoleMiddleware:
 
 
 def take_role(request: PilotRequest, chosen: ActingRole | None) -> None:
-    """Act in this role from now on."""
+    """Act in this role from now on; as staff, once the second step of signing in is passed."""
     if chosen is None:
         return
     if request.session.get(ACTING_AS) != chosen.key:
         request.session[ACTING_AS] = chosen.key
+    if _is_owed_second_step(request, chosen):
+        request.needs_second_step = True
+        return
     request.actor = Actor(chosen.role, request.user.pk, request.user.display_name)
     request.membership = chosen.membership
+
+
+def _is_owed_second_step(request: PilotRequest, chosen: ActingRole) -> bool:
+    if chosen.role is Role.PATIENT or not settings.STAFF_SECOND_FACTOR:
+        return False
+    return bool(request.session.get(SECOND_STEP) != str(request.user.pk))
 
 
 class LoginRequiredMiddleware(django_auth.LoginRequiredMiddleware):

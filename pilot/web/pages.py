@@ -1,26 +1,22 @@
-"""The pages that belong to nobody's subject: the way home, the choice of role, one's own account, help."""
+"""The pages that belong to nobody's subject: the way home, the choice of role, help."""
 
 from __future__ import annotations
 
-import datetime as dt
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from django.contrib import auth
 from django.http import HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils.functional import cached_property
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 
-from pilot.access import Permission
-from pilot.web.actions import sign_out_everywhere
 from pilot.web.fields import RadioField
 from pilot.web.forms import Form
-from pilot.web.middleware import STARTED, PilotRequest, take_role
+from pilot.web.middleware import PilotRequest, take_role
 from pilot.web.navigation import home_of, public_home
 from pilot.web.selectors import ActingRole, acting_roles
-from pilot.web.views import FormPage, Page, PublicFormPage, PublicPage, PublicView
+from pilot.web.views import PublicFormPage, PublicPage, PublicView
 
 
 class Home(PublicView):
@@ -32,6 +28,8 @@ class Home(PublicView):
         is_visitor = request.session_ends_in is None
         if is_visitor:
             return HttpResponseRedirect(public_home())
+        if request.needs_second_step:
+            return HttpResponseRedirect(reverse("sign_in:second-step"))
         return HttpResponseRedirect(home_of(request) or reverse("web:choose-role"))
 
 
@@ -73,35 +71,6 @@ class ChooseRole(PublicFormPage):
         there = self.request.GET.get("next", "")
         is_ours = url_has_allowed_host_and_scheme(there, {self.request.get_host()}, self.request.is_secure())
         return there if is_ours else reverse("web:home")
-
-
-class Account(Page):
-    permission = Permission.USE_OWN_ACCOUNT
-    template_name = "web/account.jinja"
-    title = _("Your account")
-
-    def context(self) -> dict[str, Any]:
-        membership = self.request.membership
-        return {
-            "role_name": str(membership) if membership else self.actor.role.label,
-            "signed_in_at": dt.datetime.fromtimestamp(self.request.session[STARTED], tz=dt.UTC),
-        }
-
-
-class SignOutEverywhere(FormPage):
-    permission = Permission.USE_OWN_ACCOUNT
-    template_name = "web/sign_out_everywhere.jinja"
-    title = _("Sign out everywhere?")
-    submit_label = _("Sign out everywhere")
-    submit_variant = "warning"
-
-    def breadcrumbs(self) -> list[tuple[Any, str]]:
-        return [(_("Your account"), reverse("web:account"))]
-
-    def act(self, form: Form) -> str:
-        sign_out_everywhere(self.request.user, by=self.actor)
-        auth.logout(self.request)
-        return reverse("account_login")
 
 
 class Stay(PublicView):

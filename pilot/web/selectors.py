@@ -51,10 +51,11 @@ def _as(membership: Membership) -> ActingRole:
 
 def _memberships(user: User) -> QuerySet[Membership]:
     today = timezone.localdate()
-    still_exists = Q(organisation__valid_until__isnull=True) | Q(organisation__valid_until__gt=today)
+    exists = Q(organisation__valid_until__isnull=True) | Q(organisation__valid_until__gt=today)
+    exists &= Q(organisation__valid_from__lte=today)
     return (
         Membership.objects.in_force(today)
-        .filter(still_exists, user=user)
+        .filter(exists, user=user)
         .select_related("organisation")
         .order_by("organisation__name", "role")
     )

@@ -5,13 +5,13 @@ A view names its `permission` or fails at import; a public one says instead why 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
-from django.db import transaction
+from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -19,7 +19,9 @@ from django.utils.translation import gettext_lazy
 from django.views import View
 
 from audit.actions import record_refusal
-from pilot.access import Actor, Permission, acting, check
+from audit.privacy import Personal
+from pilot.access import Actor, Permission, Role, acting, check, note_decision
+from pilot.access.context import Context
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Organisation
 from pilot.web import actions, errors
@@ -38,12 +40,38 @@ PUBLIC_VIEWS: dict[str, str] = {}
 class BaseView(View):
     """One door for every request: one transaction, one actor, one named action, rendering included.
 
-    `known_as` is the page's name in the log, where its own would tell too much.
+    `known_as` is the page's name in the log, where its own would tell too much. `about` says what the parts of its
+    address name, each a model or a vocabulary; `about_self` of which model the row is that is found by who is signed
+    in. From these and the permissions `pilot.web.expectations` derives who is answered what. A page about somebody's
+    row that has not asked whether the actor may see that row is rolled back.
     """
 
     known_as: ClassVar[str] = ""
+    # A part called like a column of its model carries that column, any other the key.
+    about: ClassVar[Mapping[str, type]] = {}
+    about_self: ClassVar[type[models.Model] | None] = None
+    # The row of `about_self` is there only while consent stands: after a withdrawal the page is not found.
+    ends_with_consent: ClassVar[bool] = False
 
     request: PilotRequest
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "dispatch" in cls.__dict__:
+            raise ImproperlyConfigured(f"{cls.__qualname__} would go round the door: use `respond()`.")
+
+    @classmethod
+    def is_there_for(cls, role: Role, **arguments: Any) -> bool:
+        """Whether such a page exists for people in this role at all; `arguments` are those of `as_view`. To others it
+        answers 404: it is asked in `get_row`.
+        """
+        return True
+
+    @classmethod
+    def rows_named(cls) -> list[type[models.Model]]:
+        """The models of personal rows that the page is about."""
+        named = [*cls.about.values(), *([cls.about_self] if cls.about_self else [])]
+        return [each for each in named if isinstance(getattr(each, "privacy", None), Personal)]
 
     @property
     def actor(self) -> Actor:
@@ -71,7 +99,7 @@ class BaseView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
-            with self.open_door():
+            with self.open_door() as context:
                 self.authorise()
                 response = self.respond(request, *args, **kwargs)
                 if response.streaming:
@@ -79,6 +107,7 @@ class BaseView(View):
                 if isinstance(response, TemplateResponse):
                     # Now, not later: what is lazy would find the database empty, and the look unrecorded.
                     response.render()
+                self.require_decision(context)
         except (PermissionDenied, Http404) as refusal:
             self.note_refusal()
             return errors.refused(request, refusal)
@@ -89,6 +118,16 @@ class BaseView(View):
     def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return super().dispatch(request, *args, **kwargs)
 
+    def require_decision(self, context: Context | None) -> None:
+        """Raise, so that everything is rolled back, unless it was decided that this actor may do this with these rows."""
+        decided: set[Any] = context.decisions if context else set()
+        missing = [model.__name__ for model in self.rows_named() if model not in decided]
+        if None not in decided or missing:
+            about = ", ".join(missing) or "the role"
+            raise ImproperlyConfigured(
+                f"{type(self).__module__}.{type(self).__qualname__} answered without asking pilot.access about {about}."
+            )
+
     def note_refusal(self) -> None:
         """Log the refusal in a transaction of its own: the refused one is gone."""
         with self.open_door():
@@ -96,9 +135,10 @@ class BaseView(View):
 
 
 class PilotView(BaseView):
-    """A view for people whose acting role holds `permission`."""
+    """A view for people whose acting role holds `permission`; sending something needs `acts_with` too, where named."""
 
     permission: ClassVar[Permission]
+    acts_with: ClassVar[Permission | None] = None
     is_base: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -115,8 +155,14 @@ class PilotView(BaseView):
         view.needs_role = True  # type: ignore[attr-defined]
         return view
 
+    @classmethod
+    def permissions(cls, method: str) -> tuple[Permission, ...]:
+        """What the role must hold for a request of this kind."""
+        return (cls.permission, cls.acts_with) if cls.acts_with and method == "POST" else (cls.permission,)
+
     def authorise(self) -> None:
-        check(self.actor, self.permission)
+        for permission in self.permissions(self.request.method or ""):
+            check(self.actor, permission)
 
 
 class PublicView(BaseView):
@@ -157,7 +203,13 @@ class PublicView(BaseView):
         return nullcontext()
 
     def authorise(self) -> None:
-        """Everybody may."""
+        """Everybody may, and `why` says so: that is the decision."""
+        note_decision(None)
+
+    def require_decision(self, context: Context | None) -> None:
+        # Without a door there is nothing personal to decide about: the database shows none of it.
+        if context is not None:
+            super().require_decision(context)
 
     def note_refusal(self) -> None:
         if self.acts_as or getattr(self.request, "actor", None):
@@ -285,7 +337,11 @@ class FormParts(PageParts):
         is_valid = form.is_valid()
         if self.edits_row and self.version != self.row.version:
             raise StaleVersion
-        return self.act(form) if is_valid else ""
+        if not is_valid:
+            return ""
+        led_to = self.act(form)
+        form.acted(self)
+        return led_to
 
     def _form(self, *data: Any) -> Form:
         return self.form_class(*data, initial=self.initial(), **self.form_arguments())

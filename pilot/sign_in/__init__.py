@@ -1,0 +1,1 @@
+"""Signing in: second factors, throttles, own sessions, and other providers' sign-in."""

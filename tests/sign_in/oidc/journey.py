@@ -1,0 +1,75 @@
+"""Going to a provider and coming back, as a browser does it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.test import Client
+
+from audit.models import Event
+from pilot.access import Actor, Role, acting
+from pilot.people.models import Patient
+from pilot.web.middleware import SEEN, STARTED
+from tests import factories
+from tests.sign_in.oidc.provider import RealProvider
+
+
+def depart(client: Client, slug: str, rest: str = "sign-in/", **data: str) -> str:
+    """Press the button; returns the provider's address that the page goes on to."""
+    page = client.post(f"/account/with/{slug}/{rest}", data)
+    assert page.status_code == 200, (page.status_code, page.get("Location"), page.content)
+    return page.headers["Refresh"].removeprefix("0; url=")
+
+
+def come_back(client: Client, address: str) -> Any:
+    parts = urlsplit(address)
+    return client.get(f"{parts.path}?{parts.query}")
+
+
+def travel(client: Client, provider: RealProvider, slug: str, subject: str, rest: str = "sign-in/") -> Any:
+    """There, sign in and agree, and back. Returns our answer."""
+    return come_back(client, provider.agree(depart(client, slug, rest), subject))
+
+
+def claims_of(patient: Patient, **others: Any) -> dict[str, Any]:
+    """What NHS login says of the person whom this practice knows by these details. None leaves a claim out."""
+    said = {
+        "nhs_number": patient.nhs_number,
+        "birthdate": patient.date_of_birth.isoformat(),
+        "family_name": patient.family_name,
+        "identity_proofing_level": "P9",
+        "vot": "P9.Cp.Cd",
+        "email": f"{patient.pk}@example.org",
+        "email_verified": True,
+        **others,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def just_signed_in(client: Client, actor: Actor) -> Client:
+    """Signed in a moment ago, with all that this role asks for."""
+    factories.sign_in(client, actor)
+    session = client.session
+    session[STARTED] = session[SEEN] = time.time()
+    session.save()
+    return client
+
+
+def who(client: Client) -> str | None:
+    """The id of whoever this browser is signed in as now."""
+    return client.session.get("_auth_user_id")
+
+
+def said(page: Any) -> str:
+    """The words of a page, without what is new in each answer."""
+    text = page.content.decode()
+    return text[text.index("<main") : text.index("</main>")]
+
+
+def events(**wanted: Any) -> list[Event]:
+    """What the log holds of this, oldest first, as a Caldicott Guardian reads it."""
+    office = factories.make_organisation(factories.Kind.PILOT_OFFICE)
+    with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, office), "test.looked"):
+        return list(Event.objects.filter(**wanted).order_by("id"))

@@ -48,7 +48,8 @@ def book(
     is not with a coach.
     """
     check_consent(referral.patient, *NEEDED_TO_BEGIN)
-    policies.check_can_book(referral)
+    # Locked: the support may be ending, or changing hands, at this moment.
+    policies.check_can_book(Referral.objects.select_for_update(of=("self",), no_key=True).get(pk=referral.pk))
     policies.check_is_to_come(starts_at)
     session = Session(
         referral=referral,

@@ -59,6 +59,7 @@ class Distress(CoachingParts, FormPage):
 class CallForPerson(Distress):
     """Where it leads from the pages of one person: one press calls the clinician."""
 
+    about = {"pk": Referral}
     form_class = Form
 
     row: Referral
@@ -84,6 +85,7 @@ class Called(CoachingParts, FormPage):
     """What the coach sees after pressing: who was called, who has accepted, and room to say more."""
 
     permission = Permission.RAISE_DISTRESS
+    about = {"pk": DistressCall}
     template_name = "coaching/called.jinja"
     layout = "layouts/form.jinja"
     form_class = DetailsForm
@@ -126,6 +128,7 @@ class Accept(FormPage):
     """Accepting responsibility, by name."""
 
     permission = Permission.ACCEPT_DISTRESS
+    about = {"pk": DistressCall}
     template_name = "distress/accept.jinja"
     title = gettext_lazy("Do you accept responsibility?")
     submit_label = gettext_lazy("I accept responsibility")

@@ -12,6 +12,7 @@ from coaching.models import Goal, Session
 from pilot.web import fields
 from pilot.web.forms import Form
 from referrals.models import Referral
+from referrals.screening.forms import ScreenedForm
 
 LENGTHS = [
     (30, _("30 minutes")),
@@ -21,8 +22,10 @@ LENGTHS = [
 ]
 
 
-class SessionForm(Form):
+class SessionForm(ScreenedForm):
     """When and where. Cleaned to `begins_at` (aware), `minutes`, `place` and `where`."""
+
+    screened = {"where": "coaching.Session.where"}
 
     starts_on = fields.DateField(label=_("Day"), future=True)
     starts_at = fields.TimeField(label=_("Start time"))
@@ -59,7 +62,9 @@ def as_initial(session: Session) -> dict[str, Any]:
     }
 
 
-class AgreedForm(Form):
+class AgreedForm(ScreenedForm):
+    screened = {"agreed": "coaching.Session.agreed"}
+
     agreed = fields.TextAreaField(
         label=_("What did you agree?"),
         help_text=_(
@@ -79,7 +84,9 @@ class DidNotHappenForm(Form):
     )
 
 
-class GoalForm(Form):
+class GoalForm(ScreenedForm):
+    screened = {"words": "coaching.Goal.words"}
+
     words = fields.TextAreaField(
         label=_("The goal, in the patient's own words"),
         help_text=_("It need not be about a job. The patient can read this at once."),

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from coaching.models import Session, SessionStatus
 from pilot.access import Role
+from pilot.access.transitions import StateMachine, Transition
 from referrals.models import Referral, Status
 
 NO_CLASHES = "a_coach_is_in_one_place_at_a_time"
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A move between states, the roles that may make it, and what it is called. `None` begins a session."""
-
-    name: str
-    sources: tuple[SessionStatus | None, ...]
-    target: SessionStatus
-    by: tuple[Role, ...]
 
 
 # Whoever ends the support, or records that the patient ends it, cancels with it what was booked.
@@ -36,7 +27,7 @@ _WHOEVER_ENDS_IT = (
     Role.SYSTEM,
 )
 
-TRANSITIONS: tuple[Transition, ...] = (
+TRANSITIONS: tuple[Transition[SessionStatus], ...] = (
     Transition("booked", (None,), SessionStatus.BOOKED, (Role.COACH,)),
     Transition("moved", (SessionStatus.BOOKED,), SessionStatus.BOOKED, (Role.COACH,)),
     Transition("held", (SessionStatus.BOOKED,), SessionStatus.HELD, (Role.COACH,)),
@@ -44,25 +35,12 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("did not happen", (SessionStatus.BOOKED,), SessionStatus.DID_NOT_HAPPEN, (Role.COACH,)),
     Transition("cancelled", (SessionStatus.BOOKED,), SessionStatus.CANCELLED, _WHOEVER_ENDS_IT),
 )
-
-
-def transition(name: str) -> Transition:
-    return next(each for each in TRANSITIONS if each.name == name)
-
-
-def can_move(session: Session, name: str, role: Role) -> bool:
-    """Whether somebody in this role may make this move from where the session stands."""
-    move = transition(name)
-    return SessionStatus(session.status) in move.sources and role in move.by
-
-
-def check_can_move(session: Session, name: str, role: Role) -> None:
-    """Pass, or refuse with a sentence that says how the session stands now."""
-    if not can_move(session, name, role):
-        raise ValidationError(
-            _("This cannot be done now: the session is “%(status)s”. Open it again to see what changed.")
-            % {"status": session.get_status_display()}
-        )
+_MACHINE = StateMachine(
+    SessionStatus,
+    TRANSITIONS,
+    gettext_lazy("This cannot be done now: the session is “%(status)s”. Open it again to see what changed."),
+)
+transition, can_move, check_can_move = _MACHINE.transition, _MACHINE.can_move, _MACHINE.check_can_move
 
 
 def can_book(referral: Referral) -> bool:

@@ -105,9 +105,8 @@ def clashing(session: Session) -> Session | None:
     """A booked session of the same coach that overlaps, among those the acting person may see."""
     lasts = ExpressionWrapper(F("minutes") * Value(dt.timedelta(minutes=1)), DurationField())
     return (
-        Session.objects.filter(
-            coach_id=session.coach_id, status=SessionStatus.BOOKED, starts_at__lt=session.ends_at
-        )
+        Session.objects.visible_to(current().actor)
+        .filter(coach_id=session.coach_id, status=SessionStatus.BOOKED, starts_at__lt=session.ends_at)
         .annotate(_ends=ExpressionWrapper(F("starts_at") + lasts, DateTimeField()))
         .filter(_ends__gt=session.starts_at)
         .exclude(pk=session.pk)

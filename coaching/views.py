@@ -92,6 +92,7 @@ class Caseload(CoachingParts, ListPage):
 
 class Person(CoachingParts, Page):
     permission = Permission.RECORD_SESSIONS
+    about = {"pk": Referral}
     template_name = "coaching/person.jinja"
 
     title = gettext_lazy("Coaching")
@@ -120,6 +121,7 @@ class Person(CoachingParts, Page):
 
 
 class Book(CoachingForm):
+    about = {"pk": Referral}
     title = gettext_lazy("Book a session")
     form_class = SessionForm
     submit_label = gettext_lazy("Book this session")
@@ -153,6 +155,7 @@ class SessionForms(CoachingForm):
     """A form that changes a session."""
 
     is_base = True
+    about = {"pk": Session}
     edits_row = True
 
     row: Session
@@ -169,6 +172,7 @@ class SessionForms(CoachingForm):
 
 class OpenSession(CoachingParts, Page):
     permission = Permission.RECORD_SESSIONS
+    about = {"pk": Session}
     template_name = "coaching/session.jinja"
     title = gettext_lazy("Session")
 
@@ -268,6 +272,8 @@ class Cancel(SessionForms):
 
 
 class AddGoal(CoachingForm):
+    about = {"pk": Referral}
+    acts_with = Permission.KEEP_GOALS
     title = gettext_lazy("Add a goal")
     form_class = GoalForm
     submit_label = gettext_lazy("Save for you and the patient")
@@ -284,6 +290,8 @@ class AddGoal(CoachingForm):
 
 
 class ChangeGoal(CoachingForm):
+    about = {"pk": Goal}
+    acts_with = Permission.KEEP_GOALS
     title = gettext_lazy("Change a goal")
     form_class = ChangeGoalForm
     submit_label = gettext_lazy("Save for you and the patient")

@@ -33,6 +33,7 @@ from consent.policies import (
     what_would_stop,
 )
 from pilot.access import Actor, Permission, acting, action
+from pilot.charter.drafts import hold_draft
 from pilot.charter.models import Charter
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
@@ -167,21 +168,46 @@ def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Act
     return next(each for each in corrections if each.corrects_id == decision.pk)
 
 
+@action("sheet.drafted", Permission.MANAGE_PILOT, about_patient=False)
+def write_sheet(sheet: InformationSheet, *, seen: int = 0, by: Actor) -> InformationSheet:
+    """Keep a draft, new or changed. Refused once it is published, and if it changed since `seen` was shown."""
+    if not sheet._state.adding:
+        hold_draft(sheet, seen)
+    sheet.charter, sheet.published_at = _charter_in_force(), None
+    sheet.full_clean()
+    sheet.save()
+    return sheet
+
+
 @action("sheet.published", Permission.MANAGE_PILOT, about_patient=False)
-def publish_sheet(sheet: InformationSheet, *, by: Actor) -> InformationSheet:
+def publish_sheet(sheet: InformationSheet, *, seen: int | None = None, by: Actor) -> InformationSheet:
     """Make this draft what patients are shown from now on, under the charter in force. It can never be
     altered.
 
-    Refused while there is no charter: an agreement points at what the pilot is for.
+    Refused while there is no charter: an agreement points at what the pilot is for. Refused if it was published before,
+    and if it changed since `seen` was shown to whoever decides.
     """
-    charter = Charter.objects.in_force()
-    if charter is None:
-        raise ValidationError(_("Publish a charter first: an agreement points at what the pilot is for."))
-    sheet.charter = charter
+    if not sheet._state.adding:
+        hold_draft(sheet, seen)
+    sheet.charter = _charter_in_force()
     sheet.published_at = timezone.now()
     sheet.full_clean()
     sheet.save(force_insert=sheet._state.adding)
     return sheet
+
+
+@action("sheet.discarded", Permission.MANAGE_PILOT, about_patient=False)
+def discard_sheet(sheet: InformationSheet, *, by: Actor) -> None:
+    """Throw a draft away. Refused once it is published."""
+    hold_draft(sheet, None)
+    sheet.delete()
+
+
+def _charter_in_force() -> Charter:
+    charter = Charter.objects.in_force()
+    if charter is None:
+        raise ValidationError(_("Publish a charter first: an agreement points at what the pilot is for."))
+    return charter
 
 
 def _decide(

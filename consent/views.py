@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404
 from django.urls import reverse
@@ -13,9 +14,10 @@ from consent import consequences, selectors
 from consent.actions import record_decisions, record_not_now, record_withdrawal
 from consent.forms import NotNowForm, StaffDecisionForm, WithdrawalForm
 from consent.models import InformationSheet, Purpose
+from consent.models import Receipt as KeptReceipt
 from consent.selectors import ConsentRecord
 from pilot.access import Permission
-from pilot.people.models import Need
+from pilot.people.models import Need, Patient
 from pilot.web.views import FormPage, Page, PublicPage
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 class PatientConsent:
     """What the pages about one patient's consent share."""
+
+    about: ClassVar[Mapping[str, type]] = {"patient": Patient}
 
     row: ConsentRecord
     is_overview = False
@@ -151,6 +155,7 @@ class Receipt(PatientConsent, Page):
     """What a patient was told after deciding or stopping, to read out or to print."""
 
     permission = Permission.RECORD_CONSENT
+    about = {"patient": Patient, "receipt": KeptReceipt}
     template_name = "consent/receipt.jinja"
 
     @property
@@ -170,6 +175,7 @@ class Sheet(PublicPage):
     """The information sheet in force, or the version named in the address: those are kept for ever."""
 
     why = "Whoever is asked to decide can read beforehand, alone, what it is about."
+    about = {"format": InformationSheet.Format, "version": InformationSheet}
     template_name = "consent/sheet.jinja"
 
     @property

@@ -1,13 +1,11 @@
-"""What happens to a referral: logged, agreed to, allocated, paused, ended; invitations; clinical notes."""
+"""What happens to a referral: logged, agreed to, allocated, paused, ended."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Sequence
-from typing import cast
 from uuid import UUID
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -17,18 +15,17 @@ from consent.models import NEEDED_TO_BEGIN, Purpose
 from consent.policies import ConsentMissing, check_may_be_raised, holds
 from pilot.access import Actor, Permission, Role, action
 from pilot.access.grants import grant, revoke
-from pilot.outbox.actions import post, stop_about
 from pilot.people.models import Membership, Patient
 from referrals import codes
 from referrals.consequences import coaching_stopped
-from referrals.models import Allocation, ClinicalNote, Invitation, Referral, Status
+from referrals.invitations.actions import cancel_invitations
+from referrals.models import Allocation, Referral, Status
 from referrals.policies import (
-    check_can_invite,
     check_can_move,
-    check_is_open,
+    check_provider,
     free_places,
-    is_open,
     places_of,
+    provider_for,
     transition,
 )
 from referrals.selectors import coaches_today
@@ -87,9 +84,8 @@ def begin_waiting(patient: Patient, *, by: Actor) -> Referral | None:
     referral = Referral.objects.of(patient).filter(status=Status.AWAITING_DECISION).first()
     if referral is None or _missing(patient.pk):
         return None
-    return _move(
-        referral, "agreed", by=by, provider_id=patient.practice.served_by_id, ready_at=timezone.now()
-    )
+    provider = provider_for(patient.practice)
+    return _move(referral, "agreed", by=by, provider_id=provider, ready_at=timezone.now())
 
 
 def set_aside(patient: Patient, until: dt.date, *, by: Actor) -> Referral | None:
@@ -100,7 +96,7 @@ def set_aside(patient: Patient, until: dt.date, *, by: Actor) -> Referral | None
     referral = Referral.objects.of(patient).filter(status=Status.AWAITING_DECISION).first()
     if referral is None:
         return None
-    _cancel_invitations(patient, by=by)
+    cancel_invitations(patient, by=by)
     return _move(referral, "set aside", by=by, ended_at=timezone.now())
 
 
@@ -116,6 +112,7 @@ def allocate(referral: Referral, coach: Membership, *, by: Actor) -> Allocation:
     """
     current = _locked(referral)
     check_can_move(current, "allocated", by.role)
+    check_provider(current)
     if missing := _missing(current.patient_id):
         raise ConsentMissing(missing)
     standing = coaches_today(current.provider_id).filter(pk=coach.pk).select_related("user").first()
@@ -138,8 +135,12 @@ def allocate(referral: Referral, coach: Membership, *, by: Actor) -> Allocation:
 
 @action("referral.handed_back", Permission.ALLOCATE)
 def hand_back(referral: Referral, *, by: Actor) -> Referral:
-    """Take the referral from its coach, whose access ends; it waits again where it stood in the queue."""
-    moved = _move(referral, "handed back", by=by, allocated_at=None)
+    """Take the referral from its coach, whose access ends; it waits again where it stood in the queue.
+
+    It waits with the provider whose coaches work at its practice now, which may be another one by then, or none.
+    """
+    provider = provider_for(referral.practice)
+    moved = _move(referral, "handed back", by=by, provider_id=provider, allocated_at=None)
     coaching_stopped(moved, by=by)
     _end_access(moved, _end_allocations(moved))
     return moved
@@ -175,7 +176,7 @@ def end_for_withdrawal(patient: Patient, purposes: Collection[Purpose], *, by: A
     """End whatever of the patient's is open, as part of a withdrawal. Returns the receipt's line, or None."""
     if not set(purposes) & set(NEEDED_TO_BEGIN):
         return None
-    _cancel_invitations(patient, by=by)
+    cancel_invitations(patient, by=by)
     referral = Referral.objects.of(patient).open().first()
     if referral is None:
         return None
@@ -199,107 +200,6 @@ def revoke_grants(patient: Patient, purposes: Collection[Purpose], *, by: Actor)
     return _("Your coach can no longer see anything about you.") if past else None
 
 
-# --- Invitations -----------------------------------------------------------------------------------
-
-
-@action("patient.invited", Permission.INVITE_PATIENTS)
-def invite(referral: Referral, *, channel: str, by: Actor) -> Invitation:
-    """Send or print a code with which the patient, giving their date of birth, decides for themselves.
-
-    Earlier invitations stop working. The code stands in the message alone. Refused for somebody who has an
-    account, and by a way that does not reach them safely.
-    """
-    patient = Patient.objects.select_related("practice").get(pk=referral.patient_id)
-    check_can_invite(referral, patient)
-    _cancel_invitations(patient, by=by)
-    code = codes.new_code()
-    invitation = Invitation(
-        patient=patient,
-        practice_id=referral.practice_id,
-        referral=referral,
-        channel=channel,
-        code_digest=codes.digest_of(code),
-        expires_at=timezone.now() + dt.timedelta(days=settings.INVITATION_DAYS),
-    )
-    invitation.message = post(
-        patient,
-        template="invitation",
-        context={"expires_at": invitation.expires_at},
-        channel=channel,
-        about=invitation,
-        secret=code,
-        by=by,
-    )
-    invitation.save(force_insert=True)
-    return invitation
-
-
-@action("invitation.tried", Permission.INVITE_PATIENTS)
-def try_invitation(invitation: Invitation, date_of_birth: dt.date, *, by: Actor) -> bool:
-    """Whether the invitation is open and the date of birth fits. A wrong one is counted; five close it.
-
-    Call it where what it counts is committed even if the answer is no.
-    """
-    current = (
-        Invitation.objects.select_for_update(of=("self",)).select_related("patient").get(pk=invitation.pk)
-    )
-    if not is_open(current):
-        return False
-    if current.patient.date_of_birth == date_of_birth:
-        return True
-    current.attempts += 1
-    current.save(update_fields=["attempts"], force_update=True)
-    return False
-
-
-@action("invitation.used", Permission.INVITE_PATIENTS)
-def use_invitation(invitation: Invitation, *, by: Actor) -> Patient:
-    """Use the invitation up, once, and say whose it is. Refused unless it is open."""
-    current = (
-        Invitation.objects.select_for_update(of=("self",)).select_related("patient").get(pk=invitation.pk)
-    )
-    check_is_open(current)
-    current.used_at = timezone.now()
-    current.save(update_fields=["used_at"], force_update=True)
-    stop_about(current, patient=current.patient, by=by)
-    return current.patient
-
-
-# --- Clinical notes --------------------------------------------------------------------------------
-
-
-@action("clinical_note.written", Permission.WRITE_CLINICAL_NOTES)
-def write_note(patient: Patient, text: str, *, kind: str = ClinicalNote.Kind.NOTE, by: Actor) -> ClinicalNote:
-    """Write a note that the practice's clinicians and the patient read, and that nobody else learns of."""
-    # Clinicians alone come this far, and they are people.
-    author_id = cast(UUID, by.user_id)
-    note = ClinicalNote(
-        patient=patient, practice_id=patient.practice_id, author_id=author_id, kind=kind, text=text
-    )
-    note.clean_fields(exclude=["patient", "practice", "author"])
-    note.save(force_insert=True)
-    return note
-
-
-@action("clinical_note.withheld", Permission.WRITE_CLINICAL_NOTES)
-def withhold_note(note: ClinicalNote, ground: str, *, by: Actor) -> ClinicalNote:
-    """Stop showing the note to the patient, on one of the two grounds that allow it."""
-    note = _locked_note(note)
-    note.withheld_at, note.withheld_on = timezone.now(), ground
-    note.clean_fields(exclude=["patient", "practice", "author"])
-    note.save(update_fields=["withheld_at", "withheld_on"], force_update=True)
-    return note
-
-
-@action("clinical_note.disclosed", Permission.WRITE_CLINICAL_NOTES)
-def disclose_note(note: ClinicalNote, *, by: Actor) -> ClinicalNote:
-    """Show the note to the patient again."""
-    note = _locked_note(note)
-    note.withheld_at, note.withheld_on = None, ""
-    note.save(update_fields=["withheld_at", "withheld_on"], force_update=True)
-    return note
-
-
 # --- Parts of the above ----------------------------------------------------------------------------
 
 
@@ -317,10 +217,6 @@ def _move(referral: Referral, name: str, *, by: Actor, **columns: object) -> Ref
 
 def _locked(referral: Referral) -> Referral:
     return Referral.objects.select_for_update(of=("self",), no_key=True).get(pk=referral.pk)
-
-
-def _locked_note(note: ClinicalNote) -> ClinicalNote:
-    return ClinicalNote.objects.select_for_update(of=("self",)).get(pk=note.pk)
 
 
 def _save_with_reference(referral: Referral) -> None:
@@ -402,14 +298,6 @@ def _end_allocations(referral: Referral) -> list[Allocation]:
 def _end_access(referral: Referral, allocations: Sequence[Allocation]) -> None:
     for allocation in allocations:
         revoke(allocation.person, Role(allocation.role), referral)
-
-
-def _cancel_invitations(patient: Patient, *, by: Actor) -> None:
-    waiting = Invitation.objects.filter(patient=patient, used_at__isnull=True, cancelled_at__isnull=True)
-    for invitation in waiting.select_for_update(of=("self",)):
-        invitation.cancelled_at = timezone.now()
-        invitation.save(update_fields=["cancelled_at"], force_update=True)
-        stop_about(invitation, patient=patient, by=by)
 
 
 def _constraint(clash: IntegrityError) -> str | None:

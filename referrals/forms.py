@@ -10,10 +10,13 @@ from pilot.people.models import Need
 from pilot.web import fields
 from pilot.web.forms import Form
 from referrals.models import BestTime, Reason, Referral
+from referrals.screening.forms import ScreenedForm
 
 
-class LogForm(Form):
+class LogForm(ScreenedForm):
     """One page, under a minute. Nothing on it is clinical."""
+
+    screened = {"own_words": "referrals.Referral.own_words", "needs_note": "people.Patient.needs_note"}
 
     patient_asked = fields.TickField(
         label=_("They asked for it themselves"), missing=_("Tick this if they asked for it themselves")

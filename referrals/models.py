@@ -9,11 +9,13 @@ from django.utils.translation import gettext_lazy as _
 from guardian.models import UserObjectPermissionBase
 
 from audit.privacy import Impersonal, Personal
+from audit.triggers import AppendOnlyTrigger
 from pilot.access.grants import permissions_for
 from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission, Role
 from pilot.outbox.models import Message
 from pilot.people.models import Organisation, Patient, User
+from referrals.screening.models import OwnWords  # noqa: F401 (Django finds an app's models here)
 
 
 class Reason(models.TextChoices):
@@ -118,6 +120,8 @@ class Referral(Record, Versioned):
         practice="practice_id",
         provider="provider_id",
         referral="id",
+        # A supervisor learns neither who it is nor what they wrote.
+        unless_provider=["own_words"],
     )
 
     class Meta:
@@ -300,6 +304,9 @@ class ClinicalNote(Record):
         null=True, blank=True, help_text="While set, the patient is not shown it."
     )
     withheld_on = models.CharField(max_length=20, choices=Ground, blank=True)
+    review_on = models.DateField(
+        null=True, blank=True, help_text="By when a clinician looks again whether it is still to be withheld."
+    )
 
     objects = RecordQuerySet["ClinicalNote"].as_manager()
 
@@ -315,12 +322,71 @@ class ClinicalNote(Record):
 
     class Meta:
         default_permissions = ()
-        indexes = [models.Index(fields=["patient", "-created_at"], name="clinical_note_of_patient")]
+        indexes = [
+            models.Index(fields=["patient", "-created_at"], name="clinical_note_of_patient"),
+            models.Index(
+                fields=["practice", "review_on"],
+                condition=Q(withheld_at__isnull=False),
+                name="clinical_note_to_review",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(withheld_at__isnull=True, withheld_on="")
                 | (Q(withheld_at__isnull=False) & ~Q(withheld_on="")),
                 name="withheld_on_a_ground",
+            ),
+            models.CheckConstraint(
+                condition=Q(review_on__isnull=True) | Q(withheld_at__isnull=False),
+                name="only_what_is_withheld_is_reviewed",
+            ),
+        ]
+
+
+class Withholding(Record):
+    """A clinician's decision to withhold a note from the patient, to go on doing so, or to show it. For ever.
+
+    `because` is for clinicians alone, and may be about somebody else: it stays hidden when the note is shown.
+    """
+
+    class Outcome(models.TextChoices):
+        WITHHELD = "withheld", _("Withheld")
+        STILL_WITHHELD = "still_withheld", _("Reviewed: still withheld")
+        SHOWN = "shown", _("Shown to the patient")
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    note = models.ForeignKey(ClinicalNote, on_delete=models.PROTECT, related_name="+")
+    outcome = models.CharField(max_length=16, choices=Outcome)
+    ground = models.CharField(max_length=20, choices=ClinicalNote.Ground, blank=True)
+    because = models.TextField(max_length=2000, blank=True)
+    review_on = models.DateField(null=True, blank=True)
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+
+    objects = RecordQuerySet["Withholding"].as_manager()
+
+    privacy = Personal(
+        see=Permission.WRITE_CLINICAL_NOTES,
+        write=Permission.WRITE_CLINICAL_NOTES,
+        patient="patient_id",
+        practice="practice_id",
+        default="clinical",
+        sealed=True,
+        append_only=True,
+        # Never empty: neither the row nor that there is an event about it is ever shown to the patient.
+        hidden_from_patient="created_at",
+    )
+
+    class Meta:
+        verbose_name = "decision about withholding a note"
+        default_permissions = ()
+        triggers = [AppendOnlyTrigger()]
+        indexes = [models.Index(fields=["note", "-created_at"], name="withholding_of_note")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(outcome="shown", ground="", review_on__isnull=True)
+                | (~Q(outcome="shown") & ~Q(ground="") & ~Q(because="") & Q(review_on__isnull=False)),
+                name="withholding_has_a_ground_a_reason_and_a_review",
             )
         ]
 

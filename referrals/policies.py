@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from uuid import UUID
 
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from pilot.access import Actor, Role
+from pilot.access.projections import Projection, register_projection
+from pilot.access.transitions import StateMachine, Transition
 from pilot.access.walls import ReferralRelation, register_referral_relation
-from pilot.people.models import Membership, Patient
+from pilot.people.models import Membership, Organisation, Patient
 from referrals.models import OPEN_STATUSES, Invitation, Referral, ReferralGrant, Status
 
-# A referral opens to somebody while they hold a grant in the acting role, the allocation is current,
-# so is their membership of the provider, and the patient's consents to take part and to share both stand.
+# A referral opens to somebody while they hold a grant in the acting role, the allocation is current, so is their
+# membership of the provider, provider and practice exist (no practice, no clinician to call when someone is in
+# distress), and the patient's consents to take part and to share both stand.
 _ALLOCATED = """
     FROM public.referrals_referralgrant g
     JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || pilot.role()
@@ -24,6 +28,10 @@ _ALLOCATED = """
     JOIN public.people_membership m ON m.user_id = g.user_id AND m.organisation_id = a.provider_id
         AND m.role = pilot.role() AND m.valid_from <= pilot.today()
         AND (m.valid_until IS NULL OR m.valid_until > pilot.today())
+    JOIN public.people_organisation o ON o.id = m.organisation_id AND o.valid_from <= pilot.today()
+        AND (o.valid_until IS NULL OR o.valid_until > pilot.today())
+    JOIN public.people_organisation practice ON practice.id = a.practice_id AND practice.valid_from <= pilot.today()
+        AND (practice.valid_until IS NULL OR practice.valid_until > pilot.today())
     JOIN public.people_user u ON u.id = g.user_id AND u.is_active
     WHERE g.user_id = pilot.user_id()
         AND 2 = (SELECT count(*) FROM (
@@ -40,22 +48,19 @@ register_referral_relation(
     ),
     ReferralGrant,
 )
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A move between states, the roles that may make it, and what it is called. `None` begins a referral."""
-
-    name: str
-    sources: tuple[Status | None, ...]
-    target: Status
-    by: tuple[Role, ...]
+register_projection(
+    Projection(
+        ReferralGrant,
+        "SELECT a.person_id, a.referral_id, a.role FROM public.referrals_allocation a WHERE a.ended_at IS NULL",
+        "SELECT patient_id FROM public.referrals_referral WHERE id = %s",
+    )
+)
 
 
 _PRACTICE = (Role.RECEPTIONIST, Role.CLINICIAN)
 _LIVE = (Status.WAITING, Status.WITH_COACH, Status.PAUSED)
 
-TRANSITIONS: tuple[Transition, ...] = (
+TRANSITIONS: tuple[Transition[Status], ...] = (
     Transition("logged", (None,), Status.AWAITING_DECISION, (*_PRACTICE, Role.SYSTEM)),
     Transition(
         "agreed", (Status.AWAITING_DECISION,), Status.WAITING, (*_PRACTICE, Role.PATIENT, Role.SYSTEM)
@@ -71,6 +76,12 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("resumed", (Status.PAUSED,), Status.WITH_COACH, (Role.COACH, *_PRACTICE, Role.PATIENT)),
     Transition("ended", _LIVE, Status.ENDED, (Role.COACH, *_PRACTICE, Role.PATIENT, Role.SYSTEM)),
 )
+_MACHINE = StateMachine(
+    Status,
+    TRANSITIONS,
+    gettext_lazy("This cannot be done now: the referral stands at “%(status)s”. Open it again to see why."),
+)
+transition, can_move, check_can_move = _MACHINE.transition, _MACHINE.can_move, _MACHINE.check_can_move
 
 
 def is_at_practice(actor: Actor) -> bool:
@@ -78,25 +89,16 @@ def is_at_practice(actor: Actor) -> bool:
     return actor.role in _PRACTICE
 
 
-def transition(name: str) -> Transition:
-    return next(each for each in TRANSITIONS if each.name == name)
+def provider_for(practice: Organisation) -> UUID | None:
+    """With which provider people of this practice wait for a coach today: None where there is none, or no practice."""
+    provider = practice.served_by
+    return provider.pk if provider and provider.is_open and practice.is_open else None
 
 
-def can_move(referral: Referral, name: str, role: Role) -> bool:
-    """Whether somebody in this role may make this move from where the referral stands."""
-    move = transition(name)
-    return Status(referral.status) in move.sources and role in move.by
-
-
-def check_can_move(referral: Referral, name: str, role: Role) -> None:
-    """Pass; or refuse the role, or with a sentence that says how the referral stands now."""
-    if role not in transition(name).by:
-        raise PermissionDenied(f"{role.label} cannot do this to a referral.")
-    if not can_move(referral, name, role):
-        raise ValidationError(
-            _("This cannot be done now: the referral stands at “%(status)s”. Open it again to see why."),
-            params={"status": referral.get_status_display()},
-        )
+def check_provider(referral: Referral) -> None:
+    """Pass while the referral is with the provider whose coaches work at its practice today."""
+    if referral.provider_id is None or referral.provider_id != provider_for(referral.practice):
+        raise ValidationError(_("Your organisation no longer works with this practice."))
 
 
 # The most that IPS fidelity still calls a good caseload; a membership may set its own limit.

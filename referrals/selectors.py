@@ -1,4 +1,4 @@
-"""Which referrals, invitations, coaches and notes a page shows, in a constant number of queries."""
+"""Which referrals, invitations and coaches a page shows, in a constant number of queries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from consent.models import NEEDED_TO_BEGIN, Purpose
 from pilot.access import Actor, Permission, Role
 from pilot.people.models import InForce, Membership, Organisation, Patient
 from referrals import codes
-from referrals.models import Allocation, ClinicalNote, Invitation, Referral, ReferralQuerySet, Status
+from referrals.models import Allocation, Invitation, Referral, ReferralQuerySet, Status
 from referrals.policies import is_open, places_of
 
 # --- For the practice ------------------------------------------------------------------------------
@@ -157,21 +157,6 @@ def loads(actor: Actor, provider_id: UUID | None) -> list[Load]:
         for coach in coaches_today(provider_id).select_related("user").order_by("user__display_name", "id")
     ]
     return sorted(found, key=lambda load: -load.free)
-
-
-# --- Clinical notes --------------------------------------------------------------------------------
-
-
-def notes_of(actor: Actor, patient: Patient) -> list[ClinicalNote]:
-    """The patient's clinical notes, newest first: to clinicians all, to the patient what is not withheld."""
-    rows = ClinicalNote.objects.visible_to(actor).filter(patient=patient).select_related("author")
-    return list(rows.order_by("-created_at", "-id"))
-
-
-def note(actor: Actor, key: UUID) -> ClinicalNote:
-    """One note that the actor may change, or 404."""
-    rows = ClinicalNote.objects.visible_to(actor, Permission.WRITE_CLINICAL_NOTES)
-    return get_object_or_404(rows.select_related("patient", "author"), pk=key)
 
 
 # --- What a patient reads before withdrawing -------------------------------------------------------

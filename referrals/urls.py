@@ -23,6 +23,8 @@ urlpatterns = [
     path("patients/<uuid:patient>/notes/write/", notes.WriteNote.as_view(), name="note-write"),
     path("notes/<uuid:note>/withhold/", notes.Withhold.as_view(), name="note-withhold"),
     path("notes/<uuid:note>/show/", notes.Disclose.as_view(), name="note-disclose"),
+    path("notes/<uuid:note>/review/", notes.Review.as_view(), name="note-review"),
+    path("notes/to-review/", notes.ToReview.as_view(), name="notes-to-review"),
     path("referrals/<uuid:referral>/", views.OpenReferral.as_view(), name="referral"),
     path("referrals/<uuid:referral>/invite/", views.Invite.as_view(), name="invite"),
     path("referrals/<uuid:referral>/pause/", views.Pause.as_view(), name="pause"),
@@ -38,6 +40,9 @@ urlpatterns = [
 register(
     NavigationItem(_("Referrals"), "referrals:home", Permission.LOG_REFERRALS, order=10),
     NavigationItem(_("Patients"), "referrals:patients", Permission.REGISTER_PATIENTS, order=20),
+    NavigationItem(
+        _("Notes to review"), "referrals:notes-to-review", Permission.WRITE_CLINICAL_NOTES, order=40
+    ),
     NavigationItem(_("Import a list"), "referrals:upload-list", Permission.IMPORT_REFERRALS, order=70),
     NavigationItem(_("Waiting for a coach"), "referrals:waiting", Permission.SEE_WAITING, order=10),
     NavigationItem(_("With a coach"), "referrals:with-coaches", Permission.SEE_WAITING, order=20),

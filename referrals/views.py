@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from consent.policies import check_may_be_raised
-from pilot.access import Permission
+from pilot.access import Permission, may
 from pilot.people import selectors as people
 from pilot.people.models import Patient
 from pilot.web import formats
@@ -20,7 +20,9 @@ from pilot.web.middleware import PilotRequest
 from pilot.web.views import FormPage, Page
 from referrals import actions, policies, selectors
 from referrals.forms import EndForm, InviteForm, LogForm
+from referrals.invitations.actions import invite
 from referrals.models import Invitation, Referral, ReferralQuerySet
+from referrals.notes.selectors import count_due
 from referrals.patients.views import words_for_needs
 
 
@@ -35,11 +37,17 @@ class PracticeHome(ListPage):
     def rows(self) -> ReferralQuerySet:
         return selectors.newest_at(self.actor, self.organisation)
 
+    def context(self) -> dict[str, Any]:
+        # For everybody but clinicians the page is the same with and without notes: nothing is even counted.
+        writes_notes = may(self.actor, Permission.WRITE_CLINICAL_NOTES)
+        return {"notes_due": count_due(self.actor, self.organisation) if writes_notes else 0}
+
 
 class LogReferral(FormPage):
     """Log a referral for a patient of the practice, on one page."""
 
     permission = Permission.LOG_REFERRALS
+    about = {"patient": Patient}
     template_name = "referrals/log.jinja"
     title = _("Log a referral")
     form_class = LogForm
@@ -84,6 +92,7 @@ class OpenReferral(Page):
     """One referral: how it stands, and what can be done next."""
 
     permission = Permission.LOG_REFERRALS
+    about = {"referral": Referral}
     template_name = "referrals/referral.jinja"
     title = _("Referral")
     row: Referral
@@ -116,6 +125,7 @@ class Invite(FormPage):
     """Give the patient a code with which they decide for themselves: printed, by e-mail or by text."""
 
     permission = Permission.INVITE_PATIENTS
+    about = {"referral": Referral}
     template_name = "referrals/invite.jinja"
     title = _("Give them an invitation")
     form_class = InviteForm
@@ -145,7 +155,7 @@ class Invite(FormPage):
         return {"refusal": refusal_of(policies.check_can_invite, self.row, self.row.patient)}
 
     def act(self, form: InviteForm) -> str:  # type: ignore[override]
-        invitation = actions.invite(self.row, channel=form.cleaned_data["channel"], by=self.actor)
+        invitation = invite(self.row, channel=form.cleaned_data["channel"], by=self.actor)
         if invitation.channel == Invitation.Channel.LETTER:
             return reverse("outbox:letter", args=[invitation.message_id])
         self.say(_("The invitation is on its way"))
@@ -157,6 +167,7 @@ class Move(FormPage):
 
     is_base = True
     permission = Permission.CHANGE_SUPPORT
+    about = {"referral": Referral}
     template_name = "referrals/move.jinja"
     edits_row = True
     row: Referral

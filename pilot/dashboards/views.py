@@ -31,6 +31,7 @@ class Figures(Page):
     """One measure, by practice and month, for a year."""
 
     permission = Permission.SEE_DASHBOARDS
+    about = {"measure": Measure}
     template_name = "dashboards/figures.jinja"
     title = _("Published figures")
 

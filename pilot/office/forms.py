@@ -51,6 +51,41 @@ class OrganisationForm(Form):
         return cleaned
 
 
+class DetailsForm(Form):
+    """What may be mistyped or change. Kind and ODS code are what it is known by, and stay."""
+
+    name = fields.TextField(label=_("Name"), max_length=120)
+    phone = fields.PhoneField(label=_("Phone number"), required=False)
+
+
+NOBODY = "nobody"
+
+
+class ProviderForm(Form):
+    """Whose coaches work at a practice. Cleaned to the provider, or to None for nobody's."""
+
+    provider = fields.RadioField(label=_("Whose coaches work there?"))
+
+    def __init__(self, *args: Any, providers: QuerySet[Organisation], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.providers = {str(each.pk): each for each in providers}
+        named = [(key, each.name) for key, each in self.providers.items()]
+        self.fields["provider"].choices = [*named, (NOBODY, _("Nobody’s for now"))]  # type: ignore[attr-defined]
+
+    def clean_provider(self) -> Organisation | None:
+        return self.providers.get(self.cleaned_data["provider"])
+
+
+class CloseForm(Form):
+    """From when on an organisation is no longer part of the pilot."""
+
+    on = fields.DateField(
+        label=_("First day on which it is no longer part of the pilot"),
+        help_text=_("Today closes it at once, and cannot be undone"),
+        earliest=timezone.localdate,
+    )
+
+
 class PersonForm(Form):
     """A role for somebody at one organisation: only what belongs to that kind is asked."""
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from pilot.access import Actor, NotVisible, Permission, check
 from pilot.people.models import Membership, Organisation, User
@@ -26,6 +30,19 @@ def organisation(actor: Actor, key: UUID) -> Organisation:
     if found is None:
         raise NotVisible("No organisation found.")
     return found
+
+
+def practice(actor: Actor, key: UUID) -> Organisation:
+    """One that is part of the pilot today."""
+    found = organisations(actor).filter(pk=key, kind=Organisation.Kind.PRACTICE).first()
+    if found is None or has_ended(found):
+        raise NotVisible("No practice found.")
+    return found
+
+
+def practices_of(provider: Organisation) -> list[Organisation]:
+    """The practices where its coaches work."""
+    return list(provider.practices.in_force().order_by("name"))
 
 
 def providers(actor: Actor) -> QuerySet[Organisation]:
@@ -73,3 +90,30 @@ def membership(actor: Actor, key: UUID) -> Membership:
 
 def has_ended(row: Membership | Organisation) -> bool:
     return row.valid_until is not None and row.valid_until <= timezone.localdate()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One state of a configuration row: when it came to be, by whom, by which action, and which fields differ."""
+
+    at: dt.datetime
+    who: str
+    did: str
+    fields: list[str]
+
+
+def changes_of(row: Any) -> list[Change]:
+    """What happened to an impersonal row, newest first. Two queries."""
+    states = list(row.history.order_by("history_id"))
+    named = {each.history_user_id for each in states}
+    names = dict(User.objects.filter(pk__in=named).values_list("pk", "display_name"))
+    found = []
+    for before, state in zip([None, *states], states, strict=False):
+        differing = [
+            str(column.verbose_name)
+            for column in row._meta.concrete_fields
+            if before is not None and getattr(before, column.attname) != getattr(state, column.attname)
+        ]
+        who = names.get(state.history_user_id, _("The system"))
+        found.append(Change(state.history_date, who, state.history_action or "", differing))
+    return found[::-1]

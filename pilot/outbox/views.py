@@ -70,6 +70,7 @@ class Letter(Page):
     """One letter as it goes into the envelope. Its secret shows until it is posted."""
 
     permission = Permission.SEND_MESSAGES
+    about = {"pk": Message}
     template_name = "outbox/letter.jinja"
     title = _("Letter")
 
@@ -90,6 +91,7 @@ class Posted(FormPage):
     """Notes that a letter is on its way."""
 
     permission = Permission.SEND_MESSAGES
+    about = {"pk": Message}
     title = _("Have you posted this letter?")
     submit_label = _("Yes, I posted it or handed it over")
 
@@ -109,6 +111,7 @@ class Settle(FormPage):
     """One message that may or may not have arrived, and what to do with it."""
 
     permission = Permission.SEND_MESSAGES
+    about = {"pk": Message}
     template_name = "outbox/settle.jinja"
     title = _("Did this message arrive?")
     form_class = SettleForm

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from pilot.access import Actor, Permission, action
 from pilot.people.actions import open_account
 from pilot.people.models import Patient, User
-from referrals.actions import use_invitation
+from referrals.invitations.actions import use_invitation
 from referrals.models import Invitation
 
 

@@ -42,7 +42,7 @@ class InvitationForm(Form):
 class GoalForm(Form):
     words = TextAreaField(
         label=_("What would you like?"),
-        help_text=_("In your own words. It does not have to be a job."),
+        help_text=_("In your own words. It does not have to be a job. Your coach can read it."),
         missing=_("Write down what you would like"),
         max_length=1000,
         rows=4,

@@ -23,11 +23,11 @@ from pilot.record import selectors
 from pilot.record.actions import accept_invitation
 from pilot.record.forms import AccountForm, InvitationForm
 from pilot.record.policies import may_try
+from pilot.sign_in.sessions import sign_in
 from pilot.web import errors
-from pilot.web.accounts import begin_session
 from pilot.web.forms import Form
 from pilot.web.views import PublicFormPage, PublicPage
-from referrals.actions import try_invitation
+from referrals.invitations.actions import try_invitation
 from referrals.models import Invitation
 from referrals.selectors import find_invitation
 
@@ -169,6 +169,5 @@ class OpenAccount(Invited, PublicFormPage):
         user = accept_invitation(
             self.row, email=form.cleaned_data["email"], password=form.cleaned_data["password"], by=self.actor
         )
-        auth.login(self.request, user, backend="allauth.account.auth_backends.AuthenticationBackend")
-        begin_session(self.request)
+        sign_in(self.request, user, by=self.actor)
         return reverse("record:read")

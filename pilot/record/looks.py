@@ -18,13 +18,16 @@ from audit.models import Event, Kind, Subject
 from pilot.access import Actor, Role
 from pilot.access.context import SYSTEM_PREFIX
 from pilot.people.models import Membership, Patient, User
-from referrals.models import ClinicalNote
+from referrals.models import ClinicalNote, Withholding
+from referrals.screening.models import OwnWords
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
 
 PAGE = 50
 CLINICAL_NOTES = ClinicalNote._meta.db_table
+# That a clinician decided to withhold something is never said, not even once it is shown.
+UNSAID = Withholding._meta.db_table
 
 # What was shown, by class of field, in the order in which a person would say it.
 SHOWN: dict[str, _StrOrPromise] = {
@@ -41,6 +44,7 @@ WRITTEN: dict[str, _StrOrPromise] = {
     "referrals_allocation": _("who helps you"),
     "referrals_invitation": _("your invitation"),
     CLINICAL_NOTES: _("a note by your clinician"),
+    OwnWords._meta.db_table: _("that words are your own"),
     "consent_decision": _("what you agreed to"),
     "consent_receipt": _("a receipt"),
     "coaching_session": _("a session"),
@@ -88,16 +92,18 @@ def page(actor: Actor, patient: Patient, *, before: int | None = None, include_o
 
     The patient's own visits are left out unless asked for.
     """
-    keys = _keys(actor, patient, before, include_own=include_own)
-    events = list(Event.objects.filter(pk__in=keys[:PAGE]).newest_first())
     readable = set(
         ClinicalNote.objects.visible_to(actor).filter(patient=patient).values_list("pk", flat=True)
     )
+    keys = _keys(actor, patient, before, include_own=include_own, has_notes=bool(readable))
+    events = list(Event.objects.filter(pk__in=keys[:PAGE]).newest_first())
     entries = _entries(events, _People.of(events), actor, readable)
     return Page(entries, keys[PAGE - 1] if len(keys) > PAGE else None)
 
 
-def _keys(actor: Actor, patient: Patient, before: int | None, *, include_own: bool) -> list[int]:
+def _keys(
+    actor: Actor, patient: Patient, before: int | None, *, include_own: bool, has_notes: bool
+) -> list[int]:
     """The newest keys of a page and one more. Events about several people name them elsewhere."""
     about_one = Event.objects.filter(patient_id=patient.pk)
     among_several = Subject.objects.filter(patient_id=patient.pk)
@@ -106,6 +112,9 @@ def _keys(actor: Actor, patient: Patient, before: int | None, *, include_own: bo
     if not include_own:
         # No page of the patient's own shows somebody else, so what is among several is never their own.
         about_one = about_one.exclude(actor=actor.label)
+    if not has_notes:
+        # A look at withheld notes and nothing else is no line, and must not be a missing one either.
+        about_one = about_one.exclude(columns=["clinical"])
     newest = _newest(about_one, "pk") + _newest(among_several, "event_id")
     return sorted(newest, reverse=True)[: PAGE + 1]
 
@@ -139,6 +148,8 @@ def _what(event: Event, readable: set[UUID]) -> list[_StrOrPromise]:
             for name, words in SHOWN.items()
             if name in event.columns and (name != "clinical" or readable)
         ]
+    if event.relation == UNSAID:
+        return []
     if event.relation == CLINICAL_NOTES and UUID(event.row_id or "") not in readable:
         return []
     return [WRITTEN[event.relation]] if event.relation in WRITTEN else [_("your record")]

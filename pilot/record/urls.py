@@ -4,7 +4,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
 from pilot.access import Permission
-from pilot.record import invitation_views, views
+from pilot.record import consent_views, invitation_views, views
 from pilot.web.navigation import NavigationItem, register
 
 app_name = "record"
@@ -24,14 +24,15 @@ urlpatterns = [
     path("my-record/goals/<uuid:pk>/", views.ChangeGoal.as_view(), name="goal"),
     path("my-record/messages/", views.Messages.as_view(), name="messages"),
     path("my-record/messages/<uuid:pk>/", views.Message.as_view(), name="message"),
+    path("my-record/own-words/", views.OwnWords.as_view(), name="own_words"),
     path("my-record/who-looked/", views.WhoLooked.as_view(), name="who_looked"),
-    path("my-record/consent/", views.Consent.as_view(), name="consent"),
-    path("my-record/consent/read/", views.Read.as_view(), name="read"),
-    path("my-record/consent/answer/<int:sheet>/", views.Answer.as_view(), name="answer"),
-    path("my-record/consent/not-now/", views.NotNow.as_view(), name="not_now"),
-    path("my-record/consent/receipts/<uuid:pk>/", views.Receipt.as_view(), name="receipt"),
-    path("my-record/stop/", views.Stop.as_view(), name="stop"),
-    path("my-record/stop/<slug:purpose>/", views.StopOne.as_view(), name="stop_one"),
+    path("my-record/consent/", consent_views.Consent.as_view(), name="consent"),
+    path("my-record/consent/read/", consent_views.Read.as_view(), name="read"),
+    path("my-record/consent/answer/<int:sheet>/", consent_views.Answer.as_view(), name="answer"),
+    path("my-record/consent/not-now/", consent_views.NotNow.as_view(), name="not_now"),
+    path("my-record/consent/receipts/<uuid:pk>/", consent_views.Receipt.as_view(), name="receipt"),
+    path("my-record/stop/", consent_views.Stop.as_view(), name="stop"),
+    path("my-record/stop/<slug:purpose>/", consent_views.StopOne.as_view(), name="stop_one"),
 ]
 
 register(

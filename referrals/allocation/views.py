@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from pilot.access import Permission
 from pilot.web.lists import ListPage, Sort
 from pilot.web.views import FormPage
-from referrals import actions, selectors
+from referrals import actions, policies, selectors
 from referrals.allocation.forms import AllocateForm, places
 from referrals.models import Allocation, Referral, ReferralQuerySet
 
@@ -56,6 +56,7 @@ class Allocate(FormPage):
     """Give a waiting referral to a coach with a place free."""
 
     permission = Permission.ALLOCATE
+    about = {"referral": Referral}
     template_name = "referrals/allocate.jinja"
     title = _("Choose a coach")
     form_class = AllocateForm
@@ -83,6 +84,7 @@ class HandBack(FormPage):
     """Take a referral from its coach; it waits again where it stood."""
 
     permission = Permission.ALLOCATE
+    about = {"referral": Referral}
     template_name = "referrals/hand_back.jinja"
     title = _("Hand back to the waiting list")
     submit_label = _("Hand back")
@@ -97,9 +99,13 @@ class HandBack(FormPage):
         return [(_("With a coach"), reverse("referrals:with-coaches"))]
 
     def context(self) -> dict[str, Any]:
-        return {"coach": selectors.coach_of(self.actor, self.row)}
+        stays = policies.provider_for(self.row.practice) == self.row.provider_id
+        return {"coach": selectors.coach_of(self.actor, self.row), "stays": stays}
 
     def act(self, form: Any) -> str:
-        actions.hand_back(self.row, by=self.actor)
-        self.say(_("Handed back. It waits again where it stood."))
+        moved = actions.hand_back(self.row, by=self.actor)
+        if moved.provider_id == self.row.provider_id:
+            self.say(_("Handed back. It waits again where it stood."))
+        else:
+            self.say(_("Handed back. It no longer waits with your organisation."))
         return reverse("referrals:waiting")

@@ -18,12 +18,15 @@ from django.utils.translation import gettext as _
 from pilot.people.actions import PatientDetails
 from pilot.people.models import Contact, Need, Patient
 from pilot.people.policies import check_age
+from referrals.clinical_terms import screen
 from referrals.importing import columns
 from referrals.models import BestTime, Reason
 
 LARGEST_FILE = 10 * 1024 * 1024
 MOST_ROWS = 20_000
 MOST_WORDS = 2000
+# Of the words that look medical: more would not be read.
+_MOST_NAMED = 5
 
 
 class UnreadableFile(Exception):  # noqa: N818 (what is the matter, as the person reads it)
@@ -287,6 +290,16 @@ def _by_word(choices: type[Need] | type[Reason] | type[BestTime]) -> dict[str, A
 def _words(text: str) -> str:
     if len(text) > MOST_WORDS:
         raise _Refusal(_("This is longer than %(most)s characters.") % {"most": MOST_WORDS})
+    if found := screen(text):
+        # A list has nobody to ask. Whoever knows that the patient wants it passed on logs this one by hand.
+        listed = "; ".join(f"“{each.words(text)}” ({each.kind.label})" for each in found[:_MOST_NAMED])
+        raise _Refusal(
+            _(
+                "A coach can read this, and some words look medical: %(words)s. Use other words. If the patient wants "
+                "the coach to read them, take this row out and log the referral by hand."
+            )
+            % {"words": listed}
+        )
     return text
 
 

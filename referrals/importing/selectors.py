@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from uuid import UUID
+
+from django.utils import timezone
 
 from pilot.access import Actor, NotVisible
 from referrals.models import ImportBatch
+
+# A list that nobody decides on is forgotten after this many days: it holds people who may never be registered.
+KEPT_DAYS = 14
 
 
 def uploaded_list(actor: Actor, pk: UUID) -> ImportBatch:
@@ -14,3 +20,10 @@ def uploaded_list(actor: Actor, pk: UUID) -> ImportBatch:
     if found is None:
         raise NotVisible("No such list.")
     return found
+
+
+def expired_lists(actor: Actor) -> list[UUID]:
+    """The keys of the lists that waited for their time without being decided on."""
+    before = timezone.now() - dt.timedelta(days=KEPT_DAYS)
+    rows = ImportBatch.objects.visible_to(actor).filter(created_at__lt=before)
+    return list(rows.order_by("created_at").values_list("pk", flat=True))

@@ -17,6 +17,7 @@ from referrals.importing import actions, selectors
 from referrals.importing.columns import COLUMNS
 from referrals.importing.forms import UploadForm
 from referrals.importing.reading import Candidate
+from referrals.models import ImportBatch
 
 # A page of a thousand refusals helps nobody: the file has to be mended first.
 SHOWN = 100
@@ -32,7 +33,7 @@ class UploadList(FormPage):
     submit_label = gettext_lazy("Look at the list")
 
     def context(self) -> dict[str, Any]:
-        return {"columns": COLUMNS}
+        return {"columns": COLUMNS, "kept_days": selectors.KEPT_DAYS}
 
     def act(self, form: Form) -> str:
         reading = cast(UploadForm, form).reading
@@ -44,6 +45,7 @@ class ReviewList(FormPage):
     """What would become of each row, before anything is saved."""
 
     permission = Permission.IMPORT_REFERRALS
+    about = {"pk": ImportBatch}
     template_name = "referrals/importing/review.jinja"
     title = gettext_lazy("Look at the list before it is saved")
     submit_label = gettext_lazy("Save the good rows")
@@ -54,6 +56,7 @@ class ReviewList(FormPage):
     def context(self) -> dict[str, Any]:
         return {
             "report": self.row.report,
+            "kept_days": selectors.KEPT_DAYS,
             "shown": SHOWN,
             "rows": [Candidate.from_json(row) for row in self.row.rows[:SHOWN]],
             "more": max(0, len(self.row.rows) - SHOWN),
@@ -73,6 +76,7 @@ class DiscardList(FormPage):
     """Forget a list."""
 
     permission = Permission.IMPORT_REFERRALS
+    about = {"pk": ImportBatch}
     title = gettext_lazy("Forget this list?")
     submit_label = gettext_lazy("Forget the list")
     submit_variant = "warning"

@@ -13,6 +13,7 @@ from pilot.people.actions import PatientDetails
 from pilot.people.models import Contact, Need, Patient
 from pilot.web import fields
 from pilot.web.forms import Form
+from referrals.screening.forms import ScreenedForm
 
 FindsSame = Callable[..., list[Patient]]
 
@@ -115,8 +116,10 @@ class AddPatientForm(PatientForm):
             )
 
 
-class ChangePatientForm(PatientForm):
+class ChangePatientForm(ScreenedForm, PatientForm):
     """As `PatientForm`, with the needs, which are asked with the referral when a patient is new."""
+
+    screened = {"needs_note": "people.Patient.needs_note"}
 
     needs = fields.CheckboxesField(
         label=_("Communication and access needs"), choices=Need.choices, required=False

@@ -49,6 +49,7 @@ class PatientPage(Page):
     """One patient: how to reach them, what they need, and their referrals."""
 
     permission = Permission.REGISTER_PATIENTS
+    about = {"patient": Patient}
     template_name = "referrals/patient.jinja"
     title = _("Patient")
     row: Patient
@@ -98,6 +99,7 @@ class ChangePatient(FormPage):
     """Correct what is known of a patient."""
 
     permission = Permission.REGISTER_PATIENTS
+    about = {"patient": Patient}
     template_name = "referrals/patient_form.jinja"
     title = _("Change details")
     form_class = ChangePatientForm

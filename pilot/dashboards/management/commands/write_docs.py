@@ -15,6 +15,7 @@ from django.db.models import TextChoices
 
 from coaching.models import SessionStatus
 from coaching.policies import TRANSITIONS as OF_SESSIONS
+from pilot.access.transitions import Transition
 from referrals.models import Status
 from referrals.policies import TRANSITIONS as OF_REFERRALS
 
@@ -26,8 +27,7 @@ class Machine:
     name: str
     where: str
     states: type[TextChoices]
-    # Of `name`, `sources`, `target` and `by`: each app has a class of its own for them.
-    transitions: Sequence[Any]
+    transitions: Sequence[Transition[Any]]
 
 
 MACHINES = (

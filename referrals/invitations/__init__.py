@@ -1,0 +1,1 @@
+"""Invitations: a code that lets a patient decide for themselves."""

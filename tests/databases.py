@@ -52,12 +52,16 @@ class Cloner:
             self.connection.execute("SELECT pg_advisory_unlock(%s)", [BUILDING])
 
     @contextmanager
-    def clone(self) -> Iterator[str]:
-        """A fresh clone that both aliases point to; afterwards it is gone and they point where they did."""
+    def clone(self, of: str = "") -> Iterator[str]:
+        """A fresh clone that both aliases point to; afterwards it is gone and they point where they did.
+
+        Of the template, or `of` another database that nobody but this thread is connected to.
+        """
         name = f"{PREFIX}_{os.getpid()}_{secrets.token_hex(4)}"
         before = connections.databases["default"]["NAME"]
         self._mark(name)
-        self._run("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, self.template)
+        connections.close_all()
+        self._run("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, of or self.template)
         try:
             database.close_to_public(self._url(name), name, self.roles)
             point_to(name)
@@ -125,6 +129,7 @@ def _digest_of_schema() -> str:
     for app in settings.FIRST_PARTY_APPS:
         folder = base / app.replace(".", "/")
         files += [*folder.glob("migrations/*.py"), *folder.glob("*models*.py"), *folder.glob("models/*.py")]
+        files += folder.glob("policies.py")  # referrals' says who is allocated what, in SQL
         if app in ("audit", "pilot.access"):
             files += [file for kind in ("*.py", "*.sql") for file in folder.rglob(kind)]
     digest = hashlib.sha256()

@@ -95,9 +95,10 @@ def make_pilot() -> Pilot:
 def make_user(name: str = "", *, email: str = "") -> User:
     """Somebody who can sign in with `PASSWORD` and has no role yet."""
     n = next(_counter)
-    return User.objects.create_user(
-        email or f"person{n}@example.org", PASSWORD, display_name=name or f"Person {n}"
-    )
+    with acting(TESTS, "test.made"):
+        return User.objects.create_user(
+            email or f"person{n}@example.org", PASSWORD, display_name=name or f"Person {n}"
+        )
 
 
 def make_staff(
@@ -131,13 +132,15 @@ def user_of(actor: Actor) -> User:
 
 
 def sign_in(client: Client, actor: Actor) -> Client:
-    """Sign the actor in, acting in this role."""
-    from pilot.web.middleware import ACTING_AS
+    """Sign the actor in, acting in this role, the second step passed."""
+    from pilot.web.middleware import ACTING_AS, SECOND_STEP
     from pilot.web.selectors import acting_roles
 
     user = user_of(actor)
-    client.force_login(user)
+    with acting(TESTS, "test.signed_in"):
+        client.force_login(user)
     session = client.session
+    session[SECOND_STEP] = str(user.pk)
     session[ACTING_AS] = next(each.key for each in acting_roles(user) if each.role is actor.role)
     session.save()
     return client

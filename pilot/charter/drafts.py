@@ -1,16 +1,34 @@
-"""Charters as they are written, before they are published: one Markdown file per version, one heading per
-answer.
-"""
+"""Charters before they are published: written as one Markdown file per version, one heading per answer, or in the
+admin."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from audit.history import revision_of
 from pilot.charter.models import PARTS, Charter
+from pilot.people.actions import StaleVersion
 
 FOLDER = Path(__file__).parent / "versions"
+
+
+def hold_draft(row: Any, seen: int | None) -> None:
+    """Lock a draft (of a charter or an information sheet) until the transaction ends. Raises where it is published
+    or thrown away, and `StaleVersion` where it changed since `seen`, a revision, was shown.
+    """
+    current = type(row).objects.select_for_update(of=("self",)).filter(pk=row.pk).first()
+    if current is None:
+        raise ValidationError(_("Somebody threw this draft away."))
+    if current.published_at is not None:
+        raise ValidationError(_("This version is published. Nobody can change it: write a new one."))
+    if seen is not None and revision_of(current) != seen:
+        raise StaleVersion
 
 
 def drafts(folder: Path = FOLDER) -> Iterator[Charter]:
@@ -22,7 +40,7 @@ def drafts(folder: Path = FOLDER) -> Iterator[Charter]:
 
 
 def _answers(file: Path) -> dict[str, str]:
-    _, *parts = re.split(r"^## (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    __, *parts = re.split(r"^## (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
     by_heading = {
         heading.strip(): text.strip() for heading, text in zip(parts[::2], parts[1::2], strict=True)
     }

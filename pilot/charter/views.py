@@ -23,6 +23,7 @@ class CharterPage(PublicPage):
     """The charter in force, or the version named in the address: a consent points at one for ever."""
 
     why = "What the pilot is for is answered in public."
+    about = {"version": Charter}
     template_name = "charter/charter.jinja"
     title = _("The charter of this pilot")
 

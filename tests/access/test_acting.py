@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from audit.models import Event, Subject
 from pilot.access import Actor, NotVisible, Role, acting, current
 from pilot.people.actions import PatientDetails, change_details, register_patient
-from pilot.people.models import Patient
+from pilot.people.models import Patient, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
@@ -128,8 +128,8 @@ def test_a_suspended_user_reaches_nothing_at_once() -> None:
     receptionist = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
     with acting(receptionist, "patients.listed"):
         assert Patient.objects.visible_to(receptionist).filter(pk=patient.pk).exists()
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE people_user SET is_active = false WHERE id = %s", [receptionist.user_id])
+    with acting(factories.TESTS, "test.suspended"):
+        assert User.objects.filter(pk=receptionist.user_id).update(is_active=False) == 1
     with acting(receptionist, "patients.listed"):
         assert not Patient.objects.exists()
         assert not Patient.objects.visible_to(receptionist).exists()

@@ -16,11 +16,13 @@ from pilot.outbox.actions import claim, send, settle_by_hand
 from pilot.outbox.models import Message
 from pilot.people.actions import add_person
 from pilot.people.models import Patient
-from pilot.record.views import Answer, NotNow
-from referrals.actions import invite, withhold_note
+from pilot.record.consent_views import Answer, NotNow
 from referrals.importing.actions import discard, import_referrals, stage
 from referrals.importing.reading import read
+from referrals.invitations.actions import invite
 from referrals.models import Allocation, ClinicalNote, ImportBatch, Referral
+from referrals.notes.actions import withhold_note
+from referrals.notes.policies import Grounds
 from tests import factories
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
@@ -93,7 +95,7 @@ def test_the_past_of_a_withheld_note_is_withheld_too(world: factories.Pilot) -> 
     patient = factories.make_patient(world.practice, account=True)
     clinician = factories.make_staff(Role.CLINICIAN, world.practice)
     note = factories.make_note(patient, clinician)
-    withhold_note(note, ClinicalNote.Ground.SERIOUS_HARM, by=clinician)
+    withhold_note(note, Grounds("serious_harm", "Invented."), by=clinician)
     with acting(factories.patient_actor(patient), "record.opened"):
         assert not ClinicalNote.history.exists()
         assert not Event.objects.filter(relation="referrals_clinicalnote").exists()

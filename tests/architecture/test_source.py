@@ -11,14 +11,16 @@ PACKAGES = ("audit", "consent", "referrals", "coaching", "pilot")
 # Verbs of the shared machinery, each with the reason why no person or domain action stands behind it.
 WITHOUT_AN_ACTOR = {
     "audit/actions.py": "takes the actor from the surrounding acting(…), so that nobody can name another",
-    "pilot/web/actions.py": "keeps forms and sessions, which are about no patient",
+    "pilot/web/actions.py": "keeps forms, which are about no patient",
 }
 
 
 def sources(*names: str) -> list[Path]:
     """The project's own modules of these names (all of them where none is given), tests and migrations left out."""
     found = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-    return [path for path in found if "migrations" not in path.parts and (not names or path.stem in names)]
+    # `distress_views` are views as well.
+    kinds = {path: path.stem.rpartition("_")[2] for path in found if "migrations" not in path.parts}
+    return [path for path, kind in kinds.items() if not names or kind in names]
 
 
 def _name(path: Path) -> str:

@@ -20,7 +20,6 @@ PUBLIC = [
     "/privacy/",
     "/account/login/",
     "/account/password/reset/",
-    "/account/signup/",
 ]
 
 

@@ -102,7 +102,8 @@ def test_memberships_and_organisations_say_what_they_are(pilot: factories.Pilot)
 def test_an_account_needs_an_address_and_is_found_however_it_is_typed() -> None:
     with pytest.raises(ValueError, match="e-mail"):
         User.objects.create_user("")
-    user = User.objects.create_superuser("Boss@Example.org", factories.PASSWORD, display_name="Boss")
+    with acting(factories.TESTS, "test.made"):
+        user = User.objects.create_superuser("Boss@Example.org", factories.PASSWORD, display_name="Boss")
     assert user.is_superuser
     assert not user.is_staff
     assert user.email == "boss@example.org"

@@ -20,7 +20,7 @@ from pilot.outbox.tasks import send_due
 from pilot.people.models import Patient, User
 from pilot.record.policies import MOST_TRIES as MOST_TRIES_BY_ADDRESS
 from pilot.record.policies import address_of
-from referrals.actions import invite
+from referrals.invitations.actions import invite
 from referrals.models import Invitation, Referral, Status
 from tests import factories
 from tests.factories import TESTS
@@ -210,7 +210,7 @@ def test_sending_the_account_form_twice_opens_one_account_and_leads_to_the_same_
         ({"email": "taken@example.org"}, "This e-mail address is in use."),
         ({"email": "not an address"}, "Enter an email address in the right form"),
         ({"password": "short"}, "too short"),
-        ({"password": "password1234"}, "too common"),
+        ({"password": "password1234"}, "criminals use"),
         ({"password": ""}, "Choose a password"),
     ],
 )

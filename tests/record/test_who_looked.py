@@ -6,8 +6,9 @@ from django.urls import reverse
 from pilot.access import acting
 from pilot.people.models import Patient
 from pilot.record import looks, selectors
-from referrals.actions import withhold_note
 from referrals.models import ClinicalNote
+from referrals.notes.actions import withhold_note
+from referrals.notes.policies import Grounds
 from tests.record.cases import Case
 from tests.record.test_own_pages import page
 
@@ -59,7 +60,7 @@ def test_that_a_note_is_withheld_does_not_show_here(other: Case) -> None:
     with acting(other.clinician, "test.read"):
         note = ClinicalNote.objects.get(patient=other.patient)
     assert "note" in said_to(other)
-    withhold_note(note, ClinicalNote.Ground.SERIOUS_HARM, by=other.clinician)
+    withhold_note(note, Grounds("serious_harm", "Invented."), by=other.clinician)
     with acting(other.clinician, "notes.open"):
         list(ClinicalNote.objects.filter(patient=other.patient))
     assert "note" not in said_to(other)

@@ -15,8 +15,8 @@ from pilot.access import Actor, NotVisible, Role, acting
 from pilot.outbox.models import Message
 from pilot.outbox.wording import whole_text
 from pilot.people.models import Patient
-from referrals.actions import invite, try_invitation, use_invitation
 from referrals.codes import digest_of, new_code
+from referrals.invitations.actions import invite, try_invitation, use_invitation
 from referrals.models import Invitation, Referral, Status
 from referrals.selectors import find_invitation
 from tests import factories

@@ -10,7 +10,8 @@ from django.db import connections
 
 from pilot.access import Role, acting
 from pilot.people.actions import register_patient
-from referrals.actions import allocate, invite, log_referral, use_invitation
+from referrals.actions import allocate, log_referral
+from referrals.invitations.actions import invite, use_invitation
 from referrals.models import Allocation, Invitation, Reason, Referral, Status
 from tests import factories
 

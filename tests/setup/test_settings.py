@@ -64,6 +64,11 @@ def test_production_refuses_the_demo() -> None:
     assert "PILOT_DEMO=1" in last_line(start({**PRODUCTION, "PILOT_DEMO": "1"}))
 
 
+@pytest.mark.parametrize("environment", [PRODUCTION, {"PILOT_MODE": "test"}], ids=["production", "test"])
+def test_only_a_demo_lets_staff_in_without_a_second_step(environment: dict[str, str]) -> None:
+    assert "STAFF_SECOND_FACTOR" in last_line(start({**environment, "STAFF_SECOND_FACTOR": "0"}))
+
+
 def test_an_unknown_mode_is_refused() -> None:
     assert "'staging'" in last_line(start({"PILOT_MODE": "staging"}))
 

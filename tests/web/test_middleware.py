@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisIsAway
 from pilot.access import Actor, Role, acting
 from pilot.people.actions import end_membership
 from pilot.people.models import Membership
-from tests import factories
+from tests import factories, second_steps
 from tests.web.site import hidden_of
 
 # Later than any clock that runs this: accounts made now count only sessions that began after them.
@@ -25,11 +25,14 @@ PAGE = "/account/"
 
 
 def signs_in(client: Client, actor: Actor) -> Client:
-    """Through the real page, as a person does."""
+    """Through the real pages, as a person does, with the code of an app."""
     user = factories.user_of(actor)
+    second_steps.app_of(user)
     hidden = hidden_of(client.get("/account/login/").content.decode())
     answers = {**hidden, "login": user.email, "password": factories.PASSWORD}
     assert client.post("/account/login/", answers).status_code == 302
+    code = {"code": second_steps.code_now(user)}
+    assert client.post("/account/second-step/authenticate/", code).headers["Location"] == "/"
     return client
 
 
@@ -184,7 +187,8 @@ def test_a_practice_that_closed_opens_nothing(
 def test_a_superuser_without_a_role_has_none(client: Client, module_database: str) -> None:
     from pilot.people.models import User
 
-    client.force_login(User.objects.create_superuser("root@example.org", "x", display_name="Root"))
+    with acting(factories.TESTS, "test.made"):
+        client.force_login(User.objects.create_superuser("root@example.org", "x", display_name="Root"))
     assert client.get(PAGE).headers["Location"].startswith("/role/")
 
 

@@ -1,0 +1,159 @@
+"""`manage.py wall check`: whatever somebody does to a wall by hand, it is found and named."""
+
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections, transaction
+
+from pilot.access.inspection import expectations, inspect
+
+pytestmark = pytest.mark.django_db(databases=["default", "owner"])
+
+DAMAGE = {
+    "row security switched off": (
+        "ALTER TABLE people_patient DISABLE ROW LEVEL SECURITY",
+        "people_patient: row security is off",
+    ),
+    "the owner let through": (
+        "ALTER TABLE coaching_goal NO FORCE ROW LEVEL SECURITY",
+        "coaching_goal: row security is not forced",
+    ),
+    "a policy opened wide": (
+        "ALTER POLICY app_select ON referrals_clinicalnote USING (true)",
+        "referrals_clinicalnote: the policy app_select is not as declared",
+    ),
+    "a policy for everybody": (
+        "ALTER POLICY owner_all ON coaching_session TO PUBLIC",
+        "coaching_session: the policy owner_all is not as declared",
+    ),
+    "a second way in": (
+        "CREATE POLICY friendly ON referrals_historicalclinicalnote FOR SELECT TO pilot_app USING (true)",
+        "referrals_historicalclinicalnote: the policy friendly should not be there",
+    ),
+    "a policy taken away": (
+        "DROP POLICY app_update ON people_patient",
+        "people_patient: the policy app_update is missing",
+    ),
+    "a library's table opened": (
+        "DROP POLICY app_select ON mfa_authenticator",
+        "mfa_authenticator: the policy app_select is missing",
+    ),
+    "more rights": (
+        "GRANT DELETE ON consent_decision TO pilot_app",
+        "consent_decision: the app role may delete, and should not",
+    ),
+    "rights on one column": (
+        "GRANT UPDATE (answer) ON consent_decision TO pilot_app",
+        "consent_decision: somebody has rights on the column answer alone",
+    ),
+    "rights for everybody": (
+        "GRANT SELECT ON people_organisation TO PUBLIC",
+        "people_organisation: everybody may read",
+    ),
+    "rights for the auditor": (
+        "GRANT UPDATE ON audit_event TO pilot_auditor",
+        "audit_event: pilot_auditor may change",
+    ),
+    "a table nobody declared": (
+        "CREATE TABLE notes_to_self (words text)",
+        "notes_to_self: nothing declares this table",
+    ),
+    "a view round the policies": (
+        "CREATE VIEW everybody AS SELECT * FROM people_patient",
+        "everybody: nothing declares this table",
+    ),
+    "indexes lost": (
+        "DO $$ DECLARE i regclass; BEGIN FOR i IN SELECT indexrelid::regclass FROM pg_index"
+        " WHERE indrelid = 'referrals_invitation'::regclass AND NOT indisunique LOOP"
+        " EXECUTE format('DROP INDEX %s', i); END LOOP; END $$",
+        "referrals_invitation: its policies ask about practice_id, and no index begins with it",
+    ),
+    "a trigger switched off": (
+        "ALTER TABLE people_patient DISABLE TRIGGER {people_patient}",
+        "people_patient: the trigger {people_patient} is not as declared",
+    ),
+    "a trigger taken away": (
+        "DROP TRIGGER {coaching_goal} ON coaching_goal",
+        "coaching_goal: the trigger {coaching_goal} is missing",
+    ),
+    "a trigger that watches less": (
+        "CREATE OR REPLACE TRIGGER {coaching_session} AFTER INSERT ON public.coaching_session FOR EACH ROW"
+        " EXECUTE FUNCTION public.{coaching_session}()",
+        "coaching_session: the trigger {coaching_session} is not as declared",
+    ),
+    "a trigger that does nothing": (
+        "CREATE OR REPLACE FUNCTION public.{outbox_message}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
+        " SET search_path = pg_catalog, public, pg_temp AS 'BEGIN RETURN NULL; END'",
+        "the function {outbox_message}() is not as declared",
+    ),
+    "a trigger without its function": (
+        "DROP FUNCTION public.{consent_receipt}() CASCADE",
+        "the function {consent_receipt}() is missing",
+    ),
+    "a function replaced under its name": (
+        "CREATE OR REPLACE FUNCTION pilot.in_action() RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE"
+        " SET search_path = pg_catalog, pg_temp AS 'SELECT true'",
+        "the function in_action() is not as declared",
+    ),
+    "a function that runs as its owner": (
+        "CREATE FUNCTION public.helpful() RETURNS bigint LANGUAGE sql SECURITY DEFINER"
+        " AS 'SELECT count(*) FROM public.people_patient'",
+        "the function helpful() runs with its owner's rights, and nothing declares it",
+    ),
+    "a function for everybody": (
+        "GRANT EXECUTE ON FUNCTION pilot.granted_patients() TO PUBLIC",
+        "everybody may run the function pilot.granted_patients()",
+    ),
+    "tables made by the app": (
+        "GRANT CREATE ON SCHEMA public TO pilot_app",
+        "pilot_app may make things in the schema public",
+    ),
+}
+
+
+def audit_triggers() -> dict[str, str]:
+    """The name of the trigger that writes each table's history."""
+    return {
+        each.table: trigger.get_pgid(model)
+        for each in expectations().values()
+        for trigger, model in each.triggers
+        if trigger.name == "audit_change"
+    }
+
+
+def test_this_database_is_as_declared_and_says_so_table_by_table() -> None:
+    found = inspect(connections["owner"])
+    assert found.holes == []
+    assert {each.table for each in found.tables} == set(expectations())
+    patients = next(each for each in found.tables if each.table == "people_patient")
+    assert patients.can == {"SELECT", "INSERT", "UPDATE"}
+    assert patients.is_secured
+
+
+def test_all_damage_is_found_and_nothing_else() -> None:
+    owner, names = connections["owner"], audit_triggers()
+    with transaction.atomic(using="owner"), owner.cursor() as cursor:
+        for damage, _ in DAMAGE.values():
+            cursor.execute(damage.format(**names))
+        found = inspect(owner).holes
+        transaction.set_rollback(True, using="owner")
+    expected = {name: hole.format(**names) for name, (_, hole) in DAMAGE.items()}
+    for name, hole in expected.items():
+        assert [each for each in found if each.startswith(hole)], f"{name} was not noticed"
+    consequences = ("and the app role may", "its policies ask about", "consent_receipt: the trigger")
+    more = [each for each in found if not each.startswith(tuple(expected.values()))]
+    assert [each for each in more if not any(known in each for known in consequences)] == []
+
+
+def test_the_command_prints_each_table_and_ends_with_an_error_where_one_is_open(own_database: str) -> None:
+    said = io.StringIO()
+    call_command("wall", "check", stdout=said)
+    assert "All " in said.getvalue()
+    line = next(line for line in said.getvalue().splitlines() if line.startswith("audit_event "))
+    assert "Can read, only rows that its policies allow. Cannot add, change, delete, empty." in line
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("ALTER TABLE people_patient DISABLE ROW LEVEL SECURITY")
+    with pytest.raises(CommandError, match="1 things are not as declared"):
+        call_command("wall", "check", stdout=said)
+    assert "WRONG: row security is off" in said.getvalue()

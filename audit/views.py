@@ -24,8 +24,8 @@ from audit import selectors, words
 from audit.actions import record_look
 from audit.forms import AskerForm, FilterForm
 from audit.models import Event
-from pilot.access import ROLES, Permission, Reach, Role, may
-from pilot.access.roles import reaches_of, roles_with
+from pilot.access import Permission, Reach, Role, may
+from pilot.access.roles import in_words, reaches_of, roles_with
 from pilot.web.expectations import ASKERS, VISITOR, Address, Asker, Cell, Outcome, addresses, answers, cells
 from pilot.web.lists import SEARCH, ListPage, Sort
 from pilot.web.views import Page, PilotView, PublicPage
@@ -211,16 +211,8 @@ class WhoMayDoWhat(PublicPage):
     def context(self) -> dict[str, Any]:
         return {
             "roles": [
-                (
-                    role.label,
-                    duties.sentence,
-                    [
-                        (capfirst(reach.label), [permission.label for permission in _telling(allowed)])
-                        for reach, allowed in duties.can.items()
-                        if _telling(allowed)
-                    ],
-                )
-                for role, duties in ROLES.items()
+                (role.label, sentence, [(capfirst(reach.label), labels) for reach, labels in reaches])
+                for role, sentence, reaches in in_words()
             ],
             "permissions": [(capfirst(each.label), _who_has(each)) for each in _telling(Permission)],
             "reviews": self.request.actor is not None and may(self.request.actor, Permission.REVIEW_AUDIT),

@@ -230,6 +230,18 @@ ROLES: dict[Role, Duties] = {
     ),
 }
 
+
+def in_words() -> Iterator[tuple[Role, str, list[tuple[Reach, list[str]]]]]:
+    """What each role can do, for the page and the document that say so: (role, sentence, [(through which relation,
+    what)]). What everybody with an account can do is left out."""
+    for role, duties in ROLES.items():
+        telling = (
+            (reach, [str(permission.label) for permission in permissions if permission not in _EVERYONE])
+            for reach, permissions in duties.can.items()
+        )
+        yield role, duties.sentence, [(reach, labels) for reach, labels in telling if labels]
+
+
 SIGNED_IN_ROLES = tuple(role for role in Role if role is not Role.SYSTEM)
 
 

@@ -15,7 +15,9 @@ from django.db.models import TextChoices
 
 from coaching.models import SessionStatus
 from coaching.policies import TRANSITIONS as OF_SESSIONS
+from pilot.access.roles import in_words
 from pilot.access.transitions import Transition
+from pilot.web.expectations import addresses, counts_in_words
 from referrals.models import Status
 from referrals.policies import TRANSITIONS as OF_REFERRALS
 
@@ -37,7 +39,7 @@ MACHINES = (
 
 
 class Command(BaseCommand):
-    help = "Write the documents that are generated from the code (docs/states.md)."
+    help = "Write what the documents say of the code: docs/states.md, and parts of docs/access.md."
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -58,7 +60,30 @@ class Command(BaseCommand):
 
 def documents() -> dict[str, str]:
     """Every generated document: its name under docs/, and what it says."""
-    return {"states.md": "\n".join(_states())}
+    return {"states.md": "\n".join(_states()), "access.md": _access()}
+
+
+def _access() -> str:
+    """The document as it is, with what roles can do and what the suite asks written afresh between its marks."""
+    text = (settings.BASE_DIR / "docs" / "access.md").read_text()
+    for mark, lines in (("roles", _roles()), ("counts", [f"It asks {counts_in_words(addresses())}."])):
+        begin, end = f"<!-- {mark}: written by `manage.py write_docs` -->\n", f"<!-- end of {mark} -->"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise CommandError(f"docs/access.md has lost its marks for {mark}.")
+        text = "".join((before, begin, "\n".join(lines), "\n", end, after))
+    return text
+
+
+def _roles() -> Iterator[str]:
+    for role, sentence, reaches in in_words():
+        can = "; ".join(f"*{reach.label}*: {', '.join(labels)}" for reach, labels in reaches)
+        yield (
+            f"- **{role.label}.** {sentence} {can[:1].upper()}{can[1:]}."
+            if can
+            else f"- **{role.label}.** {sentence}"
+        )
 
 
 def _states() -> Iterator[str]:

@@ -1,14 +1,16 @@
-"""Which patients a page shows."""
+"""Which patients a page shows, and whether somebody manages the pilot yet."""
 
 from __future__ import annotations
 
 import datetime as dt
 from uuid import UUID
 
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
+from django.utils import timezone
 
-from pilot.access import Actor, Permission
-from pilot.people.models import Organisation, Patient, PatientQuerySet
+from pilot.access import Actor, Permission, Role
+from pilot.people.models import Membership, Organisation, Patient, PatientQuerySet
 
 
 def practices_by_phone() -> list[tuple[str, str]]:
@@ -37,3 +39,12 @@ def likely_same(
         nhs_number=nhs_number or None, family_name=family_name, date_of_birth=date_of_birth
     )
     return list(found.order_by("family_name", "given_name", "id")[:10])
+
+
+def office_with_manager() -> tuple[Organisation | None, bool]:
+    """The pilot's office, if there is one, and whether somebody manages the pilot now or will."""
+    offices = Organisation.objects.filter(kind=Organisation.Kind.PILOT_OFFICE).order_by("valid_from", "id")
+    today = timezone.localdate()
+    ahead = Q(valid_until__isnull=True) | Q(valid_until__gt=today)
+    managers = Membership.objects.filter(ahead, role=Role.PILOT_MANAGER.value, user__is_active=True)
+    return offices.filter(ahead).first(), managers.exists()

@@ -193,6 +193,7 @@ class Aviary:
     _quotes: list[tuple[str, Canary]] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: count(1))
     _soon: Any = field(default_factory=count)
+    _phones: Any = field(default_factory=lambda: count(100))  # 07700 900000 is an example on forms
     _years: Any = field(default_factory=lambda: count(1931))
     _nhs: Any = field(default_factory=lambda: factories.nhs_numbers(500_000))
 
@@ -203,7 +204,7 @@ class Aviary:
         return self._meant(model, name, next(self._nhs))
 
     def phone(self, model: type[models.Model] = Patient, name: str = "phone") -> str:
-        return self._meant(model, name, f"07700900{next(self._numbers) % 1000:03}")
+        return self._meant(model, name, f"07700900{next(self._phones):03}")
 
     def birthday(self, model: type[models.Model] = Patient, name: str = "date_of_birth") -> dt.date:
         """In a year of its own, which is how a form with three boxes spells it."""

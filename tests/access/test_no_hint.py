@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core import mail
 from django.db import connection, connections
 from django.http import HttpResponse
+from django.test import override_settings
 from django.utils import timezone
 
 from coaching.tasks import email_clinicians
@@ -143,22 +145,30 @@ def world(module_database: str) -> World:
 
 
 @pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where texts to patients go."""
+    return tmp_path_factory.mktemp("texts") / "texts.jsonl"
+
+
+@pytest.fixture(scope="module")
 def moment(world: World) -> dt.datetime:
     """When all of it happens, both times: what hangs on the clock is then no difference."""
     return timezone.now()
 
 
 @pytest.fixture(scope="module")
-def without_notes(world: World, moment: dt.datetime, module_database: str, cloner: Cloner) -> Tale:
+def without_notes(
+    world: World, moment: dt.datetime, spool: Path, module_database: str, cloner: Cloner
+) -> Tale:
     with cloner.clone(of=module_database), time_machine.travel(moment, tick=False):
-        return tell(world)
+        return tell(world, spool)
 
 
 @pytest.fixture(scope="module")
-def with_notes(world: World, moment: dt.datetime, module_database: str, cloner: Cloner) -> Tale:
+def with_notes(world: World, moment: dt.datetime, spool: Path, module_database: str, cloner: Cloner) -> Tale:
     with cloner.clone(of=module_database), time_machine.travel(moment, tick=False):
         write_notes(world)
-        return tell(world)
+        return tell(world, spool)
 
 
 def write_notes(world: World) -> None:
@@ -176,16 +186,18 @@ def write_notes(world: World) -> None:
             withhold_note(note, Grounds("serious_harm", f"{TEXT} a reason"), by=clinician)
 
 
-def tell(world: World) -> Tale:
+def tell(world: World, spool: Path) -> Tale:
     """The clinician looks at everybody's notes, messages go out, and then everybody goes wherever they can get to."""
     mail.outbox = []
+    spool.unlink(missing_ok=True)
     ContentType.objects.clear_cache()
     clinician = world.client("clinician")
     for patient in ("mine", "kept from"):
         for page in ("", "notes/"):
             assert clinician.get(f"/patients/{world.patients[patient].pk}/{page}").status_code == 200
-    send_due()
-    email_clinicians()
+    with override_settings(SMS_SPOOL_FILE=str(spool)):
+        send_due()
+        email_clinicians()
     guesses = [*_guessed(), f"/notes/{UUID(int=0xB1)}/withhold/"]
     guesses += [
         f"/patients/{patient.pk}/notes/{more}"
@@ -203,7 +215,8 @@ def tell(world: World) -> Tale:
     return Tale(
         {name: crawl.answers for name, crawl in crawls.items()},
         {name: sorted(crawl.client.session.keys()) for name, crawl in crawls.items()},
-        sorted(_alike(f"{each.to} {each.subject} {each.body}") for each in mail.outbox),
+        sorted(_alike(f"{each.to} {each.subject} {each.body}") for each in mail.outbox)
+        + sorted(spool.read_text().splitlines()),
         [fault for crawl in crawls.values() for fault in crawl.faults],
     )
 

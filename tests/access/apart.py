@@ -218,7 +218,7 @@ def _values(world: World, address: Address, part: str, scope: str) -> list[Any]:
     if about is None:
         return ["1"]
     if isinstance(about, type) and issubclass(about, TextChoices):
-        return about.values[:2]
+        return about.values[-1:]
     found: list[Any] = {
         Event: list(Event.objects.using("owner").order_by("pk")[:1]),
         InformationSheet: list(InformationSheet.objects.all()[:1]),

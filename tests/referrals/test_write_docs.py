@@ -26,9 +26,20 @@ def test_every_move_is_in_the_table_and_in_the_diagram() -> None:
 def test_what_is_out_of_step_is_named_and_written_afresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    access = (settings.BASE_DIR / "docs" / "access.md").read_text()
     monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
     (tmp_path / "docs").mkdir()
+    with pytest.raises(CommandError, match=r"docs/access.md is missing"):
+        call_command("write_docs", "--check")
+    # Of this one only parts are generated; the rest is somebody's words, and stays.
+    stale = tmp_path / "docs" / "access.md"
+    stale.write_text(access.replace("- **Coach.**", "- **Someone else.**"))
     with pytest.raises(CommandError, match="is out of step"):
         call_command("write_docs", "--check")
     call_command("write_docs", verbosity=0)
     call_command("write_docs", "--check")
+    assert stale.read_text() == access
+    assert (tmp_path / "docs" / "states.md").exists()
+    stale.write_text(access.replace("<!-- end of roles -->", ""))
+    with pytest.raises(CommandError, match="has lost its marks for roles"):
+        call_command("write_docs", "--check")

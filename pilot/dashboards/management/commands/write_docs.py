@@ -65,7 +65,10 @@ def documents() -> dict[str, str]:
 
 def _access() -> str:
     """The document as it is, with what roles can do and what the suite asks written afresh between its marks."""
-    text = (settings.BASE_DIR / "docs" / "access.md").read_text()
+    file = settings.BASE_DIR / "docs" / "access.md"
+    if not file.exists():
+        raise CommandError("docs/access.md is missing: only parts of it can be written from the code.")
+    text = file.read_text()
     for mark, lines in (("roles", _roles()), ("counts", [f"It asks {counts_in_words(addresses())}."])):
         begin, end = f"<!-- {mark}: written by `manage.py write_docs` -->\n", f"<!-- end of {mark} -->"
         before, _, rest = text.partition(begin)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import (
@@ -26,8 +28,15 @@ def app_of(user: User) -> Authenticator:
         return found or TOTP.activate(user, generate_totp_secret()).instance
 
 
+# A code counts until the half minute is over, to the second: typed too late, it is refused, as it should be.
+PERIOD, NEEDED_TO_TYPE = 30, 3
+
+
 def code_for(secret: str) -> str:
-    """What an app that knows the secret shows now."""
+    """What an app that knows the secret shows, with time enough left to type it: somebody careful waits for the next."""
+    left = PERIOD - time.time() % PERIOD
+    if left < NEEDED_TO_TYPE:
+        time.sleep(left)
     return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
 
 

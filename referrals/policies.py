@@ -19,32 +19,41 @@ from referrals.models import OPEN_STATUSES, Invitation, Referral, ReferralGrant,
 
 # A referral opens to somebody while they hold a grant in the acting role, the allocation is current, so is their
 # membership of the provider, provider and practice exist (no practice, no clinician to call when someone is in
-# distress), and the patient's consents to take part and to share both stand.
+# distress), and the patient's consents to take part and to share both stand. (SELECT …) is asked once, not row by row.
 _ALLOCATED = """
     FROM public.referrals_referralgrant g
-    JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || pilot.role()
+    JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || (SELECT pilot.role())
     JOIN public.referrals_allocation a ON a.referral_id = g.content_object_id AND a.person_id = g.user_id
-        AND a.role = pilot.role() AND a.ended_at IS NULL
+        AND a.role = (SELECT pilot.role()) AND a.ended_at IS NULL
     JOIN public.people_membership m ON m.user_id = g.user_id AND m.organisation_id = a.provider_id
-        AND m.role = pilot.role() AND m.valid_from <= pilot.today()
-        AND (m.valid_until IS NULL OR m.valid_until > pilot.today())
-    JOIN public.people_organisation o ON o.id = m.organisation_id AND o.valid_from <= pilot.today()
-        AND (o.valid_until IS NULL OR o.valid_until > pilot.today())
-    JOIN public.people_organisation practice ON practice.id = a.practice_id AND practice.valid_from <= pilot.today()
-        AND (practice.valid_until IS NULL OR practice.valid_until > pilot.today())
+        AND m.role = (SELECT pilot.role()) AND m.valid_from <= (SELECT pilot.today())
+        AND (m.valid_until IS NULL OR m.valid_until > (SELECT pilot.today()))
+    JOIN public.people_organisation o ON o.id = m.organisation_id AND o.valid_from <= (SELECT pilot.today())
+        AND (o.valid_until IS NULL OR o.valid_until > (SELECT pilot.today()))
+    JOIN public.people_organisation practice ON practice.id = a.practice_id AND practice.valid_from <= (SELECT pilot.today())
+        AND (practice.valid_until IS NULL OR practice.valid_until > (SELECT pilot.today()))
     JOIN public.people_user u ON u.id = g.user_id AND u.is_active
-    WHERE g.user_id = pilot.user_id()
+    WHERE g.user_id = (SELECT pilot.user_id())
         AND 2 = (SELECT count(*) FROM (
             SELECT DISTINCT ON (d.purpose) d.answer, d.lapses_on FROM public.consent_decision d
             WHERE d.patient_id = a.patient_id AND d.purpose IN ('take_part', 'share_with_coach')
             ORDER BY d.purpose, d.created_at DESC, d.id DESC) latest
-            WHERE latest.answer = 'given' AND latest.lapses_on > pilot.today())
+            WHERE latest.answer = 'given' AND latest.lapses_on > (SELECT pilot.today()))
+"""
+
+# Everybody whose referral is allocated to them, whether it is open to them or not: cheap to find, by an index.
+_ALLOCATED_AT_ALL = """
+    SELECT a.patient_id FROM public.people_membership m
+    JOIN public.referrals_allocation a ON a.provider_id = m.organisation_id AND a.person_id = m.user_id
+        AND a.role = m.role AND a.ended_at IS NULL
+    WHERE m.user_id = (SELECT pilot.user_id()) AND m.role = (SELECT pilot.role())
 """
 
 register_referral_relation(
     ReferralRelation(
         referrals=f"SELECT g.content_object_id {_ALLOCATED}",
         patients=f"SELECT a.patient_id {_ALLOCATED}",
+        allocated=_ALLOCATED_AT_ALL,
     ),
     ReferralGrant,
 )

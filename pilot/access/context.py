@@ -82,13 +82,21 @@ class Context:
         """
         if self._grants is None:
             self._grants = _read_grants()
-            if self.is_shut_out_by_withdrawal:
-                # Read again under each new lock: it may have been a withdrawal that we waited for.
-                while unheld := set(self._grants.patients) - self.held:
-                    hold(*unheld, exclusive=False)
-                    self.held |= unheld
-                    self._grants = _read_grants()
+            # Somebody allocated since the door opened: read again under their lock, for which we may have waited.
+            while self.is_shut_out_by_withdrawal and (unheld := set(self._grants.patients) - self.held):
+                hold(*unheld, exclusive=False)
+                self.held |= unheld
+                self._grants = _read_grants()
         return self._grants
+
+    def hold_allocated(self) -> None:
+        """Hold the lock of everybody allocated to the actor until the transaction ends."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT key, pg_advisory_xact_lock_shared(hashtextextended(key::text, 0))"
+                " FROM pilot.allocated_patients() AS key"
+            )
+            self.held |= {key for key, _ in cursor.fetchall()}
 
     @property
     def is_shut_out_by_withdrawal(self) -> bool:
@@ -171,8 +179,8 @@ def acting(
         token, watching = _current.set(context), noticing.set(context.looks)
         try:
             if parent is None and context.is_shut_out_by_withdrawal:
-                # At the door, whatever is asked later: a savepoint that is rolled back gives up the locks taken in it.
-                _ = context.grants
+                # At the door, before anything is read: a savepoint that is rolled back gives up the locks taken in it.
+                context.hold_allocated()
             yield context
             if parent is None:
                 context.looks.record()

@@ -87,22 +87,29 @@ CREATE OR REPLACE FUNCTION pilot.granted_patients() RETURNS SETOF uuid LANGUAGE 
     {patients_of_referrals}
 $$;
 
+-- Whose withdrawal would shut the acting user out: the keys of everybody allocated to them, to hold their locks by.
+CREATE OR REPLACE FUNCTION pilot.allocated_patients() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path = pg_catalog, public, pilot, pg_temp AS $$
+    {allocated_patients}
+$$;
+
+-- Where the role reaches nothing this way, (SELECT …) spares the database the question who is related to what.
 CREATE OR REPLACE FUNCTION pilot.live_organisations(permission text) RETURNS SETOF uuid LANGUAGE sql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, public, pilot, pg_temp AS $$
     SELECT id FROM pilot.granted_organisations() AS granted(id)
-    WHERE pilot.role() = ANY(pilot.roles_with(permission, 'practice') || pilot.roles_with(permission, 'provider'))
+    WHERE (SELECT pilot.role() = ANY(pilot.roles_with(permission, 'practice') || pilot.roles_with(permission, 'provider')))
 $$;
 
 CREATE OR REPLACE FUNCTION pilot.live_referrals(permission text) RETURNS SETOF uuid LANGUAGE sql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, public, pilot, pg_temp AS $$
     SELECT id FROM pilot.granted_referrals() AS granted(id)
-    WHERE pilot.role() = ANY(pilot.roles_with(permission, 'referral'))
+    WHERE (SELECT pilot.role() = ANY(pilot.roles_with(permission, 'referral')))
 $$;
 
 CREATE OR REPLACE FUNCTION pilot.live_patients(permission text) RETURNS SETOF uuid LANGUAGE sql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, public, pilot, pg_temp AS $$
     SELECT id FROM pilot.granted_patients() AS granted(id)
-    WHERE pilot.role() = ANY(pilot.roles_with(permission, 'self') || pilot.roles_with(permission, 'referral'))
+    WHERE (SELECT pilot.role() = ANY(pilot.roles_with(permission, 'self') || pilot.roles_with(permission, 'referral')))
 $$;
 
 CREATE OR REPLACE FUNCTION pilot.everywhere(permission text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER

@@ -30,15 +30,19 @@ from pilot.access.roles import Permission, Reach, reaches_of, roles_with
 
 @dataclass(frozen=True)
 class ReferralRelation:
-    """How the database tells which referrals, and whose, are allocated to the acting user now: SELECTs of ids."""
+    """How the database tells which referrals, and whose, are open to the acting user now: SELECTs of ids.
+
+    `allocated` are the patients of all referrals allocated to them, open or not.
+    """
 
     referrals: str
     patients: str
+    allocated: str
 
 
 # Registered by the app that knows allocations; while there is none, no referral is anybody's.
 _relations: list[ReferralRelation] = []
-_NO_RELATION = ReferralRelation("SELECT NULL::uuid WHERE false", "SELECT NULL::uuid WHERE false")
+_NO_RELATION = ReferralRelation(*["SELECT NULL::uuid WHERE false"] * 3)
 _grant_models: list[type[models.Model]] = [OrganisationGrant, PatientGrant]
 
 
@@ -310,6 +314,7 @@ def _functions_sql() -> str:
         .replace("{withheld}", _withheld_sql())
         .replace("{referral_relation}", relation.referrals)
         .replace("{patients_of_referrals}", relation.patients)
+        .replace("{allocated_patients}", relation.allocated)
     )
 
 

@@ -116,6 +116,7 @@ FIRST_PARTY_APPS = [
     "coaching",
     "pilot.record",
     "pilot.dashboards",
+    "pilot.documents",
 ]
 if DEMO:
     FIRST_PARTY_APPS.append("pilot.demo")

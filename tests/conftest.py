@@ -11,12 +11,15 @@ os.environ.setdefault("PILOT_CACHE_PREFIX", "test-" + os.environ.get("PYTEST_XDI
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
 from pytest_django.plugin import DjangoDbBlocker
+
+if TYPE_CHECKING:
+    from tests.factories import Pilot
 
 # Starts the servers, in the process that hands out the tests too: they live until the last worker is done.
 assert settings.DATABASES
@@ -95,6 +98,14 @@ def transactional_db(request: pytest.FixtureRequest) -> None:
     """Django's name for a test whose commits are real."""
     if "module_database" not in request.fixturenames:
         request.getfixturevalue("own_database")
+
+
+@pytest.fixture
+def pilot(db: None) -> "Pilot":
+    """Practices and providers of this test's own, gone when it is over."""
+    from tests import factories
+
+    return factories.make_pilot()
 
 
 @pytest.fixture(autouse=True)

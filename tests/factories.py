@@ -41,7 +41,8 @@ def nhs_numbers(start: int = 0) -> Iterator[str]:
             yield f"{body}{check}"
 
 
-_numbers = nhs_numbers()
+# The lower ones are left to tests that write one out.
+_numbers = nhs_numbers(100_000)
 _counter = count(1)
 
 

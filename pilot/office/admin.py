@@ -201,11 +201,12 @@ class DraftForm(forms.ModelForm):
 
 @dataclass(frozen=True)
 class Verbs:
-    """The actions that a draft goes through."""
+    """The actions that a draft goes through, and how people read it: each heading with its text."""
 
     write: Callable[..., Any]
     publish: Callable[..., Any]
     discard: Callable[..., Any]
+    read: Callable[[Any], list[tuple[_StrOrPromise, Any]]]
 
 
 class Draft(Configuration):
@@ -279,7 +280,7 @@ class Draft(Configuration):
             else:
                 messages.success(request, _("Published."))
                 return HttpResponseRedirect(self.address("change", row))
-        context = {"parts": self.parts(row), "seen": stands, "problem": problem}
+        context = {"parts": self.verbs.read(row), "seen": stands, "problem": problem}
         return self.show(request, "admin/publish.html", row, _("Publish this version?"), status, **context)
 
     def discard_view(self, request: Any, object_id: str) -> HttpResponse:
@@ -291,10 +292,6 @@ class Draft(Configuration):
                 reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
             )
         return self.show(request, "admin/discard.html", row, _("Throw this draft away?"))
-
-    def parts(self, row: Any) -> list[tuple[_StrOrPromise, Any]]:
-        """Each heading with its text, as people read it."""
-        raise NotImplementedError
 
     def _draft(self, request: HttpRequest, object_id: str) -> Any:
         row = self.row(request, object_id)
@@ -314,11 +311,8 @@ class CharterForm(DraftForm):
 class CharterAdmin(Draft):
     form = CharterForm
     words = CharterForm.Meta.fields
-    verbs = Verbs(write_charter, publish_charter, discard_charter)
+    verbs = Verbs(write_charter, publish_charter, discard_charter, read=lambda charter: [*charter.parts])
     list_display = ("__str__", "published_at")
-
-    def parts(self, row: Charter) -> list[tuple[_StrOrPromise, Any]]:
-        return [*row.parts]
 
 
 class SheetForm(DraftForm):
@@ -330,12 +324,9 @@ class SheetForm(DraftForm):
 class SheetAdmin(Draft):
     form = SheetForm
     words = SheetForm.Meta.fields
-    verbs = Verbs(write_sheet, publish_sheet, discard_sheet)
+    verbs = Verbs(write_sheet, publish_sheet, discard_sheet, read=lambda sheet: [(sheet.title, sheet.html)])
     list_display = ("__str__", "language", "format", "change", "published_at")
     list_filter = ("format", "language")
-
-    def parts(self, row: InformationSheet) -> list[tuple[_StrOrPromise, Any]]:
-        return [(row.title, row.html)]
 
 
 class OrganisationAdmin(Configuration):

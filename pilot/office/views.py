@@ -95,7 +95,7 @@ class OpenOrganisation(Page):
 
 
 class _OfOrganisation(FormPage):
-    """What the pages that change one organisation share."""
+    """What the pages with a form about one organisation share."""
 
     is_base = True
     permission = Permission.MANAGE_PILOT
@@ -201,17 +201,14 @@ class KeepOpen(_OfOrganisation):
         return self.own_page
 
 
-class AddPerson(FormPage):
+class AddPerson(_OfOrganisation):
     """Give somebody a role at this organisation, and an account if they have none."""
 
     permission = Permission.MANAGE_PILOT
-    about = {"organisation": Organisation}
     title = _("Add a person")
     form_class = PersonForm
     submit_label = _("Add")
-
-    def get_row(self) -> Organisation:
-        return selectors.organisation(self.actor, self.kwargs["organisation"])
+    edits_row = False
 
     def form_arguments(self) -> dict[str, Any]:
         return {"organisation": self.row}
@@ -233,12 +230,6 @@ class AddPerson(FormPage):
             )
         )
         return reverse("office:person", args=[membership.user_id])
-
-    def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
-        return [
-            (Organisations.title, reverse("office:organisations")),
-            (self.row.name, reverse("office:organisation", args=[self.row.pk])),
-        ]
 
 
 class People(ListPage):
@@ -312,8 +303,9 @@ class EndMembership(FormPage):
 
 
 class _SignIn(FormPage):
-    """What the two pages about one person's sign-in share."""
+    """What the pages about one person's sign-in share."""
 
+    is_base = True
     permission = Permission.MANAGE_PILOT
     about = {"person": User}
     template_name = "office/sign_in.jinja"
@@ -324,11 +316,16 @@ class _SignIn(FormPage):
     def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
         return [
             (People.title, reverse("office:people")),
-            (self.row.display_name, reverse("office:person", args=[self.row.pk])),
+            (self.row.display_name, self.own_page),
         ]
+
+    @property
+    def own_page(self) -> str:
+        return reverse("office:person", args=[self.row.pk])
 
 
 class Suspend(_SignIn):
+    permission = Permission.MANAGE_PILOT
     title = _("Suspend this sign-in")
     form_class = SuspendForm
     submit_label = _("Suspend")
@@ -337,7 +334,7 @@ class Suspend(_SignIn):
     def act(self, form: Form) -> str:
         actions.suspend_sign_in(self.row, reason=form.cleaned_data["reason"], by=self.actor)
         self.say(_("Suspended. They are signed out everywhere and cannot sign in."))
-        return reverse("office:person", args=[self.row.pk])
+        return self.own_page
 
 
 class SignOut(_SignIn):
@@ -351,14 +348,15 @@ class SignOut(_SignIn):
     def act(self, form: Form) -> str:
         sign_out_everywhere(self.row, by=self.actor)
         self.say(_("Signed out everywhere. They can sign in again."))
-        return reverse("office:person", args=[self.row.pk])
+        return self.own_page
 
 
 class Restore(_SignIn):
+    permission = Permission.MANAGE_PILOT
     title = _("Let this person sign in again")
     submit_label = _("Let them sign in")
 
     def act(self, form: Form) -> str:
         actions.restore_sign_in(self.row, by=self.actor)
         self.say(_("They can sign in again."))
-        return reverse("office:person", args=[self.row.pk])
+        return self.own_page

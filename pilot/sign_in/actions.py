@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from audit.actions import record_sign_in
 from pilot.access import Actor, Permission, acting, action
 from pilot.people.models import User
+from pilot.sign_in.selectors import works_here
 from pilot.web.middleware import RENEWED
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def reset_second_step(user: User, *, reason: str, by: Actor) -> User:
     """
     if user.pk == by.user_id:
         raise ValidationError(_("Somebody else has to do this for you."))
-    if not user.memberships.in_force().exists():
+    if not works_here(user):
         raise ValidationError(_("This person has no role in the pilot now."))
     if not Authenticator.objects.filter(user_id=user.pk).exists():
         raise ValidationError(_("They have no second step to take away. They set one up when they sign in."))

@@ -31,6 +31,7 @@ from qrcode.main import QRCode
 
 from pilot.sign_in import actions
 from pilot.sign_in.door import SIGN_IN
+from pilot.sign_in.selectors import works_here
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -83,7 +84,7 @@ class MFAAdapter(DefaultMFAAdapter):
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
         others = Authenticator.objects.filter(user_id=authenticator.user_id, type__in=STEPS)
         is_last = not others.exclude(pk=authenticator.pk).exists()
-        return not (is_last and settings.STAFF_SECOND_FACTOR and _is_staff(authenticator.user))
+        return not (is_last and settings.STAFF_SECOND_FACTOR and works_here(authenticator.user))
 
 
 class SecondStep(AuthenticateStage):
@@ -184,10 +185,6 @@ class NameKeyForm(EditWebAuthnForm):
         super().__init__(*args, **kwargs)
         self.fields["name"].label = _("Name")
         self.fields["name"].error_messages["required"] = _("Enter a name")
-
-
-def _is_staff(user: User) -> bool:
-    return bool(user.memberships.in_force().exists())
 
 
 @cache

@@ -71,11 +71,16 @@ def open_sessions(request: HttpRequest) -> list[OpenSession]:
     return sorted(found, key=lambda each: (not each.is_this, -each.seen_at.timestamp()))
 
 
+def works_here(user: User) -> bool:
+    """Whether the account has a role at an organisation today."""
+    return bool(user.memberships.in_force().exists())
+
+
 def member_of_staff(actor: Actor, key: UUID) -> User:
     """Somebody with a role in the pilot now. Raises `NotVisible` for anybody else."""
     check(actor, Permission.MANAGE_PILOT)
     user = User.objects.filter(pk=key).first()
-    if user is None or not user.memberships.in_force().exists():
+    if user is None or not works_here(user):
         raise NotVisible("No person found.")
     return user
 

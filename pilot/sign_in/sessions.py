@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from allauth.account.adapter import get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import auth
+from django.http import HttpResponseRedirect
+from django.utils.http import urlencode
 
 from pilot.sign_in.actions import note
 from pilot.sign_in.browsers import notice_browser
@@ -47,6 +50,12 @@ def pass_second_step(request: HttpRequest) -> None:
 
 def has_passed_second_step(request: HttpRequest) -> bool:
     return bool(request.session.get(SECOND_STEP) == str(request.user.pk))
+
+
+def to_confirm(request: HttpRequest, then: str) -> HttpResponseRedirect:
+    """Lead the person to the first way of confirming that it is still them, and from there on to `then`."""
+    [method, *_others] = get_adapter().get_reauthentication_methods(request.user)
+    return HttpResponseRedirect(f"{method['url']}?{urlencode({'next': then})}")
 
 
 def ways_in(request: HttpRequest) -> list[str]:

@@ -12,7 +12,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import cached_property
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _now
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +22,7 @@ from pilot.sign_in import actions, selectors
 from pilot.sign_in.factors import MFAAdapter
 from pilot.sign_in.forms import OTHERS, EndSessionForm, ResetForm
 from pilot.sign_in.oidc.selectors import is_connected, provider_for
+from pilot.sign_in.sessions import to_confirm
 from pilot.web import formats
 from pilot.web.forms import Form
 from pilot.web.middleware import STARTED, PilotRequest
@@ -63,8 +64,7 @@ class _OwnFormPage(FormPage):
     def respond(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Whoever signed in a while ago confirms first that it is still them."""
         if is_reauthentication_required(request, app="allauth.mfa"):
-            [method, *_others] = get_adapter().get_reauthentication_methods(request.user)
-            return HttpResponseRedirect(f"{method['url']}?{urlencode({'next': request.path})}")
+            return to_confirm(request, request.path)
         return super().respond(request, *args, **kwargs)
 
 
@@ -128,8 +128,7 @@ class SecondStep(PublicPage):
         if not request.needs_second_step:
             return HttpResponseRedirect(self._there() or reverse("web:home"))
         if selectors.second_steps(request.user):
-            [method, *_others] = get_adapter().get_reauthentication_methods(request.user)
-            return HttpResponseRedirect(f"{method['url']}?{urlencode({'next': request.get_full_path()})}")
+            return to_confirm(request, request.get_full_path())
         return self.show()
 
     def _there(self) -> str:

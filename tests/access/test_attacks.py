@@ -24,6 +24,7 @@ from referrals.models import Allocation, ClinicalNote, ImportBatch, Referral
 from referrals.notes.actions import withhold_note
 from referrals.notes.policies import Grounds
 from tests import factories
+from tests.log import events
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
@@ -33,11 +34,6 @@ LIST = b"given_name,family_name,date_of_birth,address\r\nAnn,Arbor,27/03/1984,1 
 @pytest.fixture
 def world() -> factories.Pilot:
     return factories.make_pilot()
-
-
-def events(world: factories.Pilot, **fields: object) -> list[Event]:
-    with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, world.office), "log.read"):
-        return list(Event.objects.filter(**fields).order_by("id"))
 
 
 def test_an_account_with_an_unproved_address_is_never_given_a_role(world: factories.Pilot) -> None:
@@ -159,7 +155,7 @@ def test_a_no_leaves_the_same_marks_as_any_other_reason_for_not_asking(world: fa
         record_not_now(other, by=receptionist)
 
     def marks(patient: Patient) -> set[tuple[str, str, str | None]]:
-        found = events(world, patient_id=patient.pk, actor=receptionist.label)
+        found = events(patient_id=patient.pk, actor=receptionist.label)
         return {(event.action, event.kind, event.relation) for event in found}
 
     assert marks(one) == marks(other)

@@ -15,11 +15,6 @@ WORDS = "I would rather work with animals"
 
 
 @pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
-@pytest.fixture
 def supervisor(pilot: factories.Pilot) -> Actor:
     return factories.make_staff(Role.SUPERVISOR, pilot.provider)
 

@@ -23,11 +23,6 @@ def differences() -> dict[str, tuple[tuple[Related, ...], tuple[Related, ...]]]:
     return {each.name: (each.missing, each.left_over) for each in compare() if each.missing or each.left_over}
 
 
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
 def test_what_the_actions_grant_is_what_should_be_there(pilot: factories.Pilot) -> None:
     factories.make_staff_of_every_role(pilot)
     coach = factories.make_staff(Role.COACH, pilot.provider)

@@ -5,14 +5,12 @@ every role, and a canary in every field.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.test import Client
 
 from audit.models import Event
-from coaching.actions import book
-from coaching.models import DistressCall, Goal, Session, SessionStatus
-from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
+from consent.actions import record_withdrawal
+from consent.models import Decision
 from pilot.access import Actor, Role, acting
 from pilot.outbox import wording
 from pilot.outbox.models import Message
@@ -23,21 +21,11 @@ from referrals.actions import pause
 from referrals.clinical_terms import Kind
 from referrals.importing.actions import stage
 from referrals.importing.reading import Candidate, Problem, Reading
-from referrals.models import (
-    Allocation,
-    ClinicalNote,
-    ImportBatch,
-    Invitation,
-    Reason,
-    Referral,
-    Status,
-    Withholding,
-)
-from referrals.notes.actions import disclose_note, withhold_note
-from referrals.notes.policies import Grounds
+from referrals.models import ImportBatch, Invitation, Reason, Referral, Status
 from referrals.screening.actions import confirm_own_words
 from tests import factories
 from tests.access.canaries import Aviary, Person
+from tests.access.rows import Rows
 
 # A Django superuser, a receptionist whose membership has ended, and one who has not passed the second step.
 WITHOUT_ROLE = ("superuser", "former", "halfway")
@@ -84,24 +72,23 @@ class _Maker:
 
     def __init__(self, world: World, *, has_notes: bool) -> None:
         self.world, self.pilot, self.birds, self.has_notes = world, world.pilot, world.aviary, has_notes
-        here, there = world.pilot, world.pilot
+        member, pilot = factories.make_staff, world.pilot
         self.staff: dict[str, Actor] = {
-            "receptionist": self._member(Role.RECEPTIONIST, here.practice),
-            "clinician": self._member(Role.CLINICIAN, here.practice, is_named_clinician=True),
-            "coach": self._member(Role.COACH, here.provider),
-            "colleague": self._member(Role.COACH, here.provider),
-            "supervisor": self._member(Role.SUPERVISOR, here.provider),
-            "receptionist elsewhere": self._member(Role.RECEPTIONIST, there.other_practice),
-            "clinician elsewhere": self._member(Role.CLINICIAN, there.other_practice),
-            "coach elsewhere": self._member(Role.COACH, there.other_provider),
-            "supervisor elsewhere": self._member(Role.SUPERVISOR, there.other_provider),
-            "commissioner": self._member(Role.COMMISSIONER, here.commissioner),
-            "pilot manager": self._member(Role.PILOT_MANAGER, here.office),
-            "Caldicott Guardian": self._member(Role.CALDICOTT_GUARDIAN, here.office),
-            "Speak Up guardian": self._member(Role.SPEAK_UP_GUARDIAN, here.office),
+            "receptionist": member(Role.RECEPTIONIST, pilot.practice),
+            "clinician": member(Role.CLINICIAN, pilot.practice, is_named_clinician=True),
+            "coach": member(Role.COACH, pilot.provider),
+            "colleague": member(Role.COACH, pilot.provider),
+            "supervisor": member(Role.SUPERVISOR, pilot.provider),
+            "receptionist elsewhere": member(Role.RECEPTIONIST, pilot.other_practice),
+            "clinician elsewhere": member(Role.CLINICIAN, pilot.other_practice),
+            "coach elsewhere": member(Role.COACH, pilot.other_provider),
+            "supervisor elsewhere": member(Role.SUPERVISOR, pilot.other_provider),
+            "commissioner": member(Role.COMMISSIONER, pilot.commissioner),
+            "pilot manager": member(Role.PILOT_MANAGER, pilot.office),
+            "Caldicott Guardian": member(Role.CALDICOTT_GUARDIAN, pilot.office),
+            "Speak Up guardian": member(Role.SPEAK_UP_GUARDIAN, pilot.office),
         }
-        self.referrals: dict[str, Referral] = {}
-        self.lately = iter(range(2, 29))
+        self.rows = Rows(world.aviary, self.staff, world.patients)
 
     def coached(self) -> None:
         """Whoever has a coach or had one, and whoever was asked to decide."""
@@ -115,13 +102,13 @@ class _Maker:
         self._coached("stopped", "coach", account=True)
         self._stop("stopped")
         waiting = self._patient("waiting")
-        self._referral("waiting", Status.WAITING)
-        self._messages(waiting, is_full=False)
+        self.rows.referral("waiting", Status.WAITING)
+        self.rows.messages(waiting, is_full=False)
         self._undecided("undecided elsewhere", at=self.pilot.other_practice)
         self._ended("ended")
         self._not_now("not to be raised")
         for name in ("waiting", "undecided", "ended", "not to be raised"):
-            self._note(name, "clinician")
+            self.rows.note(name, "clinician")
 
     def everybody(self) -> None:
         """Lists that wait, the people themselves, and where every value stands in the end."""
@@ -146,39 +133,37 @@ class _Maker:
     ) -> None:
         """Somebody with a coach and everything that there can be about one."""
         patient = self._patient(name, account=account, at=at)
-        referral = self._referral(name, Status.WAITING)
+        referral = self.rows.referral(name, Status.WAITING)
         factories.allocate_to(referral, self.staff[coach])
-        self._allocation_begun(referral)
+        self.rows.allocation_begun(referral)
         is_full = name in ("mine", "elsewhere")
-        self._coaching(referral, coach, is_full=is_full)
+        self.rows.coaching(referral, coach, is_full=is_full)
         if self.has_notes:
-            self._note(name, "clinician elsewhere" if at else "clinician", withheld=withheld)
+            self.rows.note(name, "clinician elsewhere" if at else "clinician", withheld=withheld)
         if name == "a colleague's":
             pause(referral, by=self.staff[coach])
-        self._messages(patient, is_full=is_full)
-        self._receipt(patient)
-        self._invitation(referral, used_at=self.birds.past(Invitation, "used_at"))
+        self.rows.messages(patient, is_full=is_full)
+        self.rows.receipt(patient)
+        self.rows.invitation(referral, used_at=self.birds.past(Invitation, "used_at"))
 
     def _stop(self, name: str) -> None:
-        from consent.actions import record_withdrawal
-
         patient = self.world.patients[name]
         record_withdrawal(patient, method=Decision.Method.PHONE, by=self.staff["receptionist"])
 
     def _undecided(self, name: str, *, at: Organisation | None = None) -> None:
         self._patient(name, at=at)
-        referral = self._referral(name, Status.AWAITING_DECISION)
+        referral = self.rows.referral(name, Status.AWAITING_DECISION)
         code = codes.new_code()
-        message = self._message(
+        message = self.rows.message(
             referral.patient, Message.Channel.LETTER, Message.Status.DUE, secret=wording.seal(code)
         )
-        self._invitation(referral, code_digest=codes.digest_of(code), message=message)
+        self.rows.invitation(referral, code_digest=codes.digest_of(code), message=message)
         if not at:
             self.world.code = code
 
     def _ended(self, name: str) -> None:
         self._patient(name)
-        self._referral(
+        self.rows.referral(
             name,
             Status.ENDED,
             ending=Referral.Ending.HEALTH_FIRST,
@@ -187,7 +172,7 @@ class _Maker:
 
     def _not_now(self, name: str) -> None:
         patient = self._patient(name)
-        self._referral(name, Status.SET_ASIDE, ended_at=self.birds.past(Referral, "ended_at"))
+        self.rows.referral(name, Status.SET_ASIDE, ended_at=self.birds.past(Referral, "ended_at"))
         with acting(factories.TESTS, "test.made", patients=[patient.pk]):
             patient.do_not_raise_until = self.birds.future(Patient, "do_not_raise_until").date()
             patient.save(update_fields=["do_not_raise_until"])
@@ -236,187 +221,6 @@ class _Maker:
         patient.account.display_name = display_name
         self.birds.keep_account(patient, email=email, display_name=display_name)
 
-    # --- Their rows ------------------------------------------------------------------------------------
-
-    def _referral(self, name: str, status: Status, **columns: Any) -> Referral:
-        patient = self.world.patients[name]
-        if status is Status.WAITING:
-            for purpose in (*NEEDED_TO_BEGIN, Purpose.REMINDERS):
-                self._decision(patient, purpose)
-            columns |= {
-                "provider": patient.practice.served_by,
-                "ready_at": self.birds.past(Referral, "ready_at"),
-            }
-        elif status is Status.ENDED:
-            mistaken = self._decision(patient, Purpose.EVALUATION)
-            self._decision(
-                patient,
-                Purpose.EVALUATION,
-                answer=Decision.Answer.CORRECTED,
-                corrects=mistaken,
-                correction_reason=self.birds.token(Decision, "correction_reason"),
-            )
-        referral = factories.ReferralFactory(
-            patient=patient,
-            status=status,
-            logged_at=self.birds.past(Referral, "logged_at"),
-            logged_by_id=self.staff["receptionist"].user_id,
-            reasons=[Reason.FIND_WORK],
-            **self.birds.texts(Referral, **columns),
-        )
-        self.referrals[name] = referral
-        return referral
-
-    def _allocation_begun(self, referral: Referral) -> None:
-        """At days of their own; also for a supervisor who reads along."""
-        with acting(factories.TESTS, "test.made", patients=[referral.patient_id]):
-            referral.refresh_from_db()
-            referral.allocated_at = self.birds.past(Referral, "allocated_at")
-            referral.save(update_fields=["allocated_at"])
-            current = Allocation.objects.get(referral=referral, ended_at=None)
-            current.begun_at = self.birds.past(Allocation, "begun_at")
-            current.save(update_fields=["begun_at"])
-            begun_at = self.birds.past(Allocation, "begun_at")
-            earlier = Allocation(
-                referral=referral,
-                patient_id=referral.patient_id,
-                practice_id=referral.practice_id,
-                provider_id=current.provider_id,
-                person_id=current.person_id,
-                role=Role.COACH.value,
-                slot=9,
-                begun_at=begun_at,
-                ended_at=self.birds.past(Allocation, "ended_at"),
-            )
-            earlier.save(force_insert=True)
-
-    def _coaching(self, referral: Referral, coach: str, *, is_full: bool) -> None:
-        birds = self.birds
-        sessions = [(SessionStatus.HELD, birds.past)]
-        if is_full:
-            sessions += [
-                (SessionStatus.BOOKED, birds.future),
-                (SessionStatus.BOOKED, birds.past),
-                (SessionStatus.DID_NOT_HAPPEN, birds.past),
-                (SessionStatus.CANCELLED, birds.future),
-            ]
-        for status, when in sessions:
-            was_recorded = status in (SessionStatus.HELD, SessionStatus.DID_NOT_HAPPEN)
-            factories.make_session(
-                referral,
-                self.staff[coach],
-                status=status,
-                starts_at=when(Session, "starts_at"),
-                recorded_at=birds.past(Session, "recorded_at") if was_recorded else None,
-                **birds.texts(Session),
-            )
-        book(
-            referral,
-            starts_at=birds.future(Session, "starts_at"),
-            place=Session.Place.PRACTICE,
-            where=birds.token(Session, "where"),
-            by=self.staff[coach],
-        )
-        for name in ("", "reached_at", "dropped_at") if is_full else ("",):
-            at = {name: birds.past(Goal, name)} if name else {}
-            factories.GoalFactory(referral=referral, **at, **birds.texts(Goal))
-        accepted = {
-            "accepted_by_id": self.staff["clinician"].user_id,
-            "accepted_at": birds.past(DistressCall, "accepted_at"),
-        }
-        factories.DistressCallFactory(
-            referral=referral,
-            raised_by_id=self.staff[coach].user_id,
-            raised_at=birds.lately(DistressCall, "raised_at", next(self.lately)),
-            emailed_at=birds.past(DistressCall, "emailed_at") if not is_full else None,
-            **({} if is_full else accepted),
-            **birds.texts(DistressCall),
-        )
-
-    def _note(self, name: str, clinician: str, *, withheld: bool = False) -> None:
-        patient, writer = self.world.patients[name], self.staff[clinician]
-        note = factories.make_note(patient, writer, **self.birds.texts(ClinicalNote))
-        if withheld:
-            self._withhold(note, writer)
-        if name == "mine":
-            # Shown again: why it was withheld stays with the clinicians.
-            again = factories.make_note(patient, writer, **self.birds.texts(ClinicalNote))
-            self._withhold(again, writer)
-            disclose_note(again, by=writer)
-
-    def _withhold(self, note: ClinicalNote, writer: Actor) -> None:
-        """As the action does, on days that stand nowhere else."""
-        review_on = self.birds.soon(ClinicalNote, "review_on").date()
-        because = self.birds.texts(Withholding)["because"]
-        withhold_note(note, Grounds("serious_harm", because, review_on), by=writer)
-        with acting(writer, "test.made", patients=[note.patient_id]):
-            ClinicalNote.objects.filter(pk=note.pk).update(
-                withheld_at=self.birds.past(ClinicalNote, "withheld_at")
-            )
-
-    def _messages(self, patient: Patient, *, is_full: bool) -> None:
-        """By every way, in every state that a page shows; or those that are to be sent."""
-        channel, status = Message.Channel, Message.Status
-        kinds = [(channel.EMAIL, status.DUE), (channel.SMS, status.DUE)]
-        if is_full:
-            kinds += [
-                (channel.EMAIL, status.SENT),
-                (channel.EMAIL, status.UNKNOWN),
-                (channel.SMS, status.NOT_SENT),
-                (channel.LETTER, status.DUE),
-            ]
-        for way, standing in kinds:
-            secret = "" if standing in (status.SENT, status.STOPPED) else self.birds.token(Message, "secret")
-            self._message(patient, way, standing, secret=secret)
-
-    def _message(self, patient: Patient, way: str, standing: str, *, secret: str) -> Message:
-        birds = self.birds
-        columns = birds.texts(Message, secret="")
-        columns["text"] = f"{columns['text']} {wording.SECRET_PLACE}"
-        if way == Message.Channel.EMAIL:
-            columns["address"] = f"{birds.token(Message, 'address')}@example.org"
-        if way == Message.Channel.SMS:
-            columns |= {"address": birds.phone(Message, "address"), "subject": ""}
-        sealed = wording.seal(secret) if secret.startswith("zq") else secret
-        message = factories.MessageFactory(
-            patient=patient,
-            channel=way,
-            status=standing,
-            due_at=birds.past(Message, "due_at"),
-            sent_at=birds.past(Message, "sent_at") if standing == Message.Status.SENT else None,
-            claimed_at=birds.past(Message, "claimed_at"),
-            called_off_at=birds.past(Message, "called_off_at")
-            if standing == Message.Status.NOT_SENT
-            else None,
-            **{**columns, "secret": sealed},
-        )
-        if secret.startswith("zq"):
-            birds.keep_history(message, "secret", secret)
-        return message
-
-    def _decision(self, patient: Patient, purpose: Purpose, **columns: Any) -> Decision:
-        columns.setdefault("correction_reason", "")
-        lapses = self.birds.future(Decision, "lapses_on").date()
-        return factories.DecisionFactory(
-            patient=patient,
-            purpose=purpose,
-            lapses_on=lapses,
-            recorded_by_id=self.staff["receptionist"].user_id,
-            **self.birds.texts(Decision, **columns),
-        )
-
-    def _receipt(self, patient: Patient) -> None:
-        title, text = self.birds.token(Receipt, "lines"), self.birds.token(Receipt, "lines")
-        factories.ReceiptFactory(patient=patient, lines=[{"title": title, "text": text}])
-
-    def _invitation(self, referral: Referral, **columns: Any) -> Invitation:
-        expires_at = self.birds.future(Invitation, "expires_at")
-        cancelled_at = self.birds.past(Invitation, "cancelled_at") if "used_at" in columns else None
-        texts = self.birds.texts(Invitation, **columns)
-        return factories.InvitationFactory(
-            referral=referral, expires_at=expires_at, cancelled_at=cancelled_at, **texts
-        )
-
     def _list(self, practice: Organisation, by: Actor) -> None:
         """A list that somebody uploaded and nobody decided on yet."""
         birds, rows = self.birds, (ImportBatch, "rows")
@@ -438,12 +242,9 @@ class _Maker:
 
     # --- People ----------------------------------------------------------------------------------------
 
-    def _member(self, role: Role, organisation: Organisation, **columns: Any) -> Actor:
-        return factories.make_staff(role, organisation, **columns)
-
     def _people(self) -> None:
         """Everybody who asks for pages, and to whom they are related by the way in which the world was made."""
-        world, patients, referrals = self.world, self.world.patients, self.referrals
+        world, patients, referrals = self.world, self.world.patients, self.rows.referrals
         mine = {
             "coach": ("mine", "kept from"),
             "colleague": ("a colleague's",),

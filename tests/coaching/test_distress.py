@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import smtplib
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core import mail
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import connections
 from django.test import Client
 
 from coaching import actions, selectors, tasks
@@ -20,6 +19,7 @@ from pilot.people.actions import end_membership
 from tests import factories
 from tests.coaching.case import Case, in_days, make_case
 from tests.forms import hidden_in, send
+from tests.together import at_once
 
 
 def raise_call(case: Case, **changes: Any) -> DistressCall:
@@ -200,26 +200,12 @@ def test_of_two_clinicians_at_the_same_moment_one_is_responsible_and_the_other_i
 ) -> None:
     case = make_case()
     call = raise_call(case)
-    start, outcomes = threading.Barrier(2), []
-
-    def accept(clinician: Actor) -> None:
-        try:
-            start.wait()
-            outcomes.append(actions.accept_distress(call, by=clinician))
-        except ValidationError as refusal:
-            outcomes.append(refusal.messages[0])
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=accept, args=[each]) for each in (case.clinician, case.colleague)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    both = (case.clinician, case.colleague)
+    outcomes = at_once(*(partial(actions.accept_distress, call, by=each) for each in both))
     winner = reload(call, case.coach).accepted_by
-    (told,) = (each for each in outcomes if isinstance(each, str))
+    (refusal,) = (each for each in outcomes if isinstance(each, Exception))
     assert winner is not None
-    assert told.startswith(f"{winner.display_name} accepted responsibility before you")
+    assert refusal.messages[0].startswith(f"{winner.display_name} accepted responsibility before you")
 
 
 def test_a_withdrawal_does_not_leave_anybody_alone(case: Case) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 
 from coaching import actions
 from coaching.models import Session, SessionStatus
@@ -21,6 +21,7 @@ from referrals import actions as referrals
 from referrals.models import Referral, Status
 from tests import factories
 from tests.coaching.case import Case, in_days, make_case
+from tests.together import at_once
 
 
 def book(case: Case, **changes: Any) -> Session:
@@ -141,24 +142,9 @@ def test_a_clash_with_a_session_that_the_coach_no_longer_sees_is_refused_without
 def test_of_two_bookings_at_the_same_moment_one_is_made(own_database: str) -> None:
     case = make_case()
     other = factories.make_case(case.pilot, case.coach)
-    begins, start, outcomes = in_days(3), threading.Barrier(2), []
-
-    def try_to_book(referral: Referral) -> None:
-        try:
-            start.wait()
-            actions.book(referral, starts_at=begins, place="phone", by=case.coach)
-            outcomes.append("booked")
-        except ValidationError:
-            outcomes.append("refused")
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=try_to_book, args=[each]) for each in (case.referral, other)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == ["booked", "refused"]
+    what = {"starts_at": in_days(3), "place": "phone", "by": case.coach}
+    outcomes = at_once(*(partial(actions.book, each, **what) for each in (case.referral, other)))
+    assert sorted(type(each).__name__ for each in outcomes) == ["Session", "ValidationError"]
 
 
 # --- What the patient is told ---

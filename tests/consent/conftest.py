@@ -6,13 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def pilot(db: None) -> Any:
-    from tests.factories import make_pilot
-
-    return make_pilot()
-
-
-@pytest.fixture
 def patient(pilot: Any) -> Any:
     from tests.factories import make_patient
 

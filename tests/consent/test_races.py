@@ -1,10 +1,8 @@
 """Two things at once, on real commits."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
 
 from consent import consequences
 from consent.actions import decide, record_decisions, withdraw
@@ -13,6 +11,7 @@ from consent.models import NEEDED_TO_BEGIN, Decision
 from consent.policies import AlreadyRecorded, ConsentMissing, NothingToStop, check_consent
 from pilot.access import Permission, acting, action
 from tests import factories
+from tests.together import at_once
 
 pytestmark = pytest.mark.usefixtures("own_database", "nothing_registered")
 
@@ -22,21 +21,6 @@ YES_TO_BOTH = dict.fromkeys(NEEDED_TO_BEGIN, True)
 @pytest.fixture
 def pilot(own_database):
     return factories.make_pilot()
-
-
-def at_once(*deeds):
-    """Run each in a thread with a connection of its own; return what each gave or raised."""
-
-    def run(deed):
-        try:
-            return deed()
-        except Exception as problem:  # the test looks at it
-            return problem
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(deeds)) as pool:
-        return [future.result(timeout=30) for future in [pool.submit(run, deed) for deed in deeds]]
 
 
 def decisions_of(patient):

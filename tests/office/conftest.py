@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from html import unescape
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
-from django.test import Client
+
+from tests import forms
 
 if TYPE_CHECKING:
+    from django.test import Client
+
     from pilot.access import Actor
     from tests.factories import Pilot
+
+# The answer itself, and not where it leads to.
+send = partial(forms.send, follow=False)
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +40,3 @@ def office(manager: Actor, client: Client) -> Client:
     from tests import factories
 
     return factories.sign_in(client, manager)
-
-
-def hidden_in(page: str) -> dict[str, str]:
-    found = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"[^>]*>', page)
-    return {name: unescape(value) for name, value in found}
-
-
-def send(client: Client, address: str, **answers: Any) -> Any:
-    """Fill in the form at this address."""
-    return client.post(address, {**hidden_in(client.get(address).content.decode()), **answers})

@@ -18,11 +18,6 @@ Status, Channel = Message.Status, Message.Channel
 
 
 @pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
-@pytest.fixture
 def receptionist(pilot: factories.Pilot) -> Actor:
     return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
 

@@ -22,11 +22,6 @@ pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 Channel, Status = Message.Channel, Message.Status
 
 
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
 def posted(patient: Patient, **options: Any) -> Message | None:
     options = {"template": "withdrawn", "context": {"ended": ["Reminders"]}, **options}
     with acting(TESTS, "test.posted", patients=[patient.pk]):

@@ -19,11 +19,6 @@ TODAY = timezone.localdate()
 DAY = dt.timedelta(days=1)
 
 
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
 def sees(actor: object, patient: Patient) -> bool:
     with acting(actor, "test.looked"):  # type: ignore[arg-type]
         return Patient.objects.filter(pk=patient.pk).exists()

@@ -9,7 +9,6 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.utils import timezone
 
-from audit.models import Event
 from pilot.access import Actor, Role, acting
 from pilot.people.actions import (
     StaleVersion,
@@ -22,16 +21,12 @@ from pilot.people.actions import (
 from pilot.people.models import Organisation, Patient
 from tests import factories
 from tests.factories import Kind
+from tests.log import events
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
 TODAY = timezone.localdate()
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
 
 
 @pytest.fixture
@@ -41,11 +36,6 @@ def manager(pilot: factories.Pilot) -> Actor:
 
 def fresh(organisation: Organisation) -> Organisation:
     return Organisation.objects.get(pk=organisation.pk)
-
-
-def events(pilot: factories.Pilot, action: str) -> list[Event]:
-    with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office), "test.looked"):
-        return list(Event.objects.filter(action=action))
 
 
 def close(organisation: Organisation, by: Actor, on: dt.date = TODAY) -> Organisation:
@@ -62,7 +52,7 @@ def test_name_and_phone_are_corrected_and_leave_an_event(pilot: factories.Pilot,
     change_organisation(pilot.practice, name="Barnsbury", phone="02079460001", version=version, by=manager)
     assert fresh(pilot.practice).name == "Barnsbury"
     assert fresh(pilot.practice).version > version
-    (event,) = events(pilot, "organisation.details_changed")
+    (event,) = events(action="organisation.details_changed")
     assert (event.actor, sorted(event.columns)) == (str(manager.user_id), ["name", "phone"])
 
 
@@ -107,7 +97,7 @@ def test_a_closed_practice_opens_nothing_to_those_who_work_there(
     keep_open(pilot.practice, by=manager)
     close(fresh(pilot.practice), manager)
     assert patients_seen_by(receptionist) == 0
-    assert len(events(pilot, "organisation.closed")) == 2
+    assert len(events(action="organisation.closed")) == 2
 
 
 def test_a_patient_of_a_closed_practice_still_opens_their_own_record(

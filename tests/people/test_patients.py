@@ -16,11 +16,6 @@ pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
 
 @pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
-@pytest.fixture
 def receptionist(pilot: factories.Pilot) -> Actor:
     return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
 

@@ -14,13 +14,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def pilot(db: None) -> Pilot:
-    from tests import factories
-
-    return factories.make_pilot()
-
-
-@pytest.fixture
 def receptionist(pilot: Pilot) -> Actor:
     return _staff("receptionist", pilot.practice, "Rita Desk")
 

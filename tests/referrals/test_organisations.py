@@ -9,7 +9,6 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from audit.models import Event
 from coaching.models import Session, SessionStatus
 from consent.models import Purpose
 from pilot.access import Actor, Role, acting
@@ -21,6 +20,7 @@ from referrals.actions import allocate, hand_back
 from referrals.models import Allocation, Referral, ReferralGrant, Status
 from referrals.tasks import follow_organisations
 from tests import factories
+from tests.log import events
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
@@ -162,8 +162,7 @@ def test_the_system_does_it_and_says_so(pilot: factories.Pilot, manager: Actor) 
     waits = waiting(pilot.practice)
     serve(pilot.practice, pilot.other_provider, manager)
     follow_organisations()
-    with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office), "test.looked"):
-        event = Event.objects.get(action="referral.provider_changed")
+    [event] = events(action="referral.provider_changed")
     assert (event.actor, event.row_id) == ("system:referrals.follow_organisations", str(waits.pk))
 
 

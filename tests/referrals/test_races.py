@@ -1,12 +1,10 @@
 """Two people at once: no coach gets more people than their places, nobody is allocated or logged twice."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
-from django.db import connections
 
 from pilot.access import Role, acting
 from pilot.people.actions import register_patient
@@ -14,6 +12,7 @@ from referrals.actions import allocate, log_referral
 from referrals.invitations.actions import invite, use_invitation
 from referrals.models import Allocation, Invitation, Reason, Referral, Status
 from tests import factories
+from tests.together import at_once
 
 pytestmark = pytest.mark.usefixtures("own_database")
 
@@ -25,25 +24,11 @@ def pilot() -> factories.Pilot:
 
 def all_at_once(*deeds: Callable[[], Any]) -> list[str]:
     """Do these in as many threads; what became of each: "done" or what refused it."""
-    outcomes: list[str] = []
-    gate = threading.Barrier(len(deeds))
-
-    def run(deed: Callable[[], Any]) -> None:
-        try:
-            gate.wait()
-            deed()
-            outcomes.append("done")
-        except ValidationError as refusal:
-            outcomes.append(refusal.messages[0])
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=[deed]) for deed in deeds]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(outcomes)
+    outcomes = at_once(*deeds)
+    for problem in outcomes:
+        if isinstance(problem, Exception) and not isinstance(problem, ValidationError):
+            raise problem
+    return sorted(each.messages[0] if isinstance(each, ValidationError) else "done" for each in outcomes)
 
 
 def test_supervisors_allocating_at_once_cannot_overfill_a_coach(pilot: factories.Pilot) -> None:

@@ -11,14 +11,14 @@ from pilot.access import Actor, Role, acting
 from pilot.people.models import Patient
 from pilot.sign_in.actions import reset_second_step
 from tests import factories, second_steps
+from tests.forms import hidden_in
 from tests.sign_in.people import ACCOUNT, enters_password, events_of, signs_in, subjects
-from tests.web.site import hidden_of
 
 
 def resets(client: Client, person: Actor | factories.User, reason: str = "seen in person"):
     key = person.user_id if isinstance(person, Actor) else person.pk
     address = f"/office/people/{key}/second-step/"
-    return client.post(address, {**hidden_of(client.get(address).content.decode()), "reason": reason})
+    return client.post(address, {**hidden_in(client.get(address)), "reason": reason})
 
 
 def test_the_old_one_is_gone_the_sessions_too_and_the_person_is_told(

@@ -16,8 +16,8 @@ from pilot.people.models import Patient
 from pilot.sign_in.browsers import in_words
 from pilot.sign_in.tasks import forget_ended_sessions
 from tests import factories, second_steps
+from tests.forms import hidden_in
 from tests.sign_in.people import ACCOUNT, LOGIN, enters_password, events_of, signs_in, subjects
-from tests.web.site import hidden_of
 
 SESSIONS = "/account/sessions/"
 # Later than any clock that runs this: accounts made now count only sessions that began after them.
@@ -31,7 +31,7 @@ AGENT = "User-Agent"
 
 
 def ends(client: Client, which: str):
-    return client.post(SESSIONS, {**hidden_of(client.get(SESSIONS).content.decode()), "session": which})
+    return client.post(SESSIONS, {**hidden_in(client.get(SESSIONS)), "session": which})
 
 
 def choices(client: Client) -> list[str]:
@@ -88,7 +88,7 @@ def test_signing_out_everywhere_deletes_what_there_is_of_every_session(patient: 
     here, there = (signs_in(Client(), patient.account) for _ in range(2))
     keys = [browser.cookies["session"].value for browser in (here, there)]
     address = "/account/sign-out-everywhere/"
-    assert here.post(address, hidden_of(here.get(address).content.decode())).status_code == 302
+    assert here.post(address, hidden_in(here.get(address))).status_code == 302
     assert not Session.objects.filter(session_key__in=keys).exists()
     assert there.get(ACCOUNT).headers["Location"].startswith(LOGIN)
     assert "signed_out_everywhere" in events_of(patient.account)

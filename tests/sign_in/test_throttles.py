@@ -14,8 +14,8 @@ from pilot.people.models import Patient
 from pilot.people.selectors import practices_by_phone
 from referrals.models import Status
 from tests import factories, second_steps
+from tests.forms import hidden_in
 from tests.sign_in.people import ACCOUNT, CODE, LOGIN, enters_password, events_of, signs_in
-from tests.web.site import hidden_of
 
 WRONG = "not the right one at all"
 PAUSED = "There were many tries in a short time"
@@ -142,7 +142,7 @@ def test_a_patient_who_is_locked_out_stops_by_phone_all_the_same(
 
     desk = factories.sign_in(Client(), receptionist)
     address = reverse("consent:withdraw", args=[patient.pk])
-    hidden = hidden_of(desk.get(address).content.decode())
+    hidden = hidden_in(desk.get(address))
     assert desk.post(address, {**hidden, "what": "everything", "method": "phone"}).status_code == 302
     with acting(factories.TESTS, "test.read", patients=[patient.pk]):
         answers = {each.answer for each in Decision.objects.of(patient).latest_per_purpose()}

@@ -1,6 +1,5 @@
 """A tiny site on the base views, for testing them: patients to list, to add and to edit."""
 
-import re
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -232,9 +231,3 @@ handler403 = errors.permission_denied
 handler404 = errors.not_found
 handler429 = errors.too_many_requests
 handler500 = errors.server_error
-
-
-def hidden_of(html: str) -> dict[str, str]:
-    """The hidden inputs of the last form on a page."""
-    form = html[html.rindex("<form") :]
-    return dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))

@@ -16,7 +16,7 @@ from pilot.access import Actor, Role, acting
 from pilot.people.actions import end_membership
 from pilot.people.models import Membership
 from tests import factories, second_steps
-from tests.web.site import hidden_of
+from tests.forms import hidden_in
 
 # Later than any clock that runs this: accounts made now count only sessions that began after them.
 NOW = dt.datetime(2050, 6, 6, 9, 0, tzinfo=dt.UTC)
@@ -28,7 +28,7 @@ def signs_in(client: Client, actor: Actor) -> Client:
     """Through the real pages, as a person does, with the code of an app."""
     user = factories.user_of(actor)
     second_steps.app_of(user)
-    hidden = hidden_of(client.get("/account/login/").content.decode())
+    hidden = hidden_in(client.get("/account/login/"))
     answers = {**hidden, "login": user.email, "password": factories.PASSWORD}
     assert client.post("/account/login/", answers).status_code == 302
     code = {"code": second_steps.code_now(user)}
@@ -97,7 +97,7 @@ def test_signing_out_everywhere_ends_the_other_sessions_too(receptionist: Actor)
     here, there = signs_in(Client(), receptionist), signs_in(Client(), receptionist)
     assert there.get(PAGE).status_code == 200
     address = "/account/sign-out-everywhere/"
-    response = here.post(address, hidden_of(here.get(address).content.decode()))
+    response = here.post(address, hidden_in(here.get(address)))
     assert response.headers["Location"] == "/account/login/"
     assert [browser.get(PAGE).status_code for browser in (here, there)] == [302, 302]
     assert signs_in(Client(), receptionist).get(PAGE).status_code == 200
@@ -125,7 +125,7 @@ def test_a_link_cannot_sign_anybody_out(client: Client, receptionist: Actor) -> 
     signs_in(client, receptionist)
     assert "Sign out?" in client.get("/account/logout/").content.decode()
     assert client.get(PAGE).status_code == 200
-    client.post("/account/logout/", hidden_of(client.get("/account/logout/").content.decode()))
+    client.post("/account/logout/", hidden_in(client.get("/account/logout/")))
     assert client.get(PAGE).status_code == 302
 
 
@@ -143,7 +143,7 @@ def test_somebody_with_two_roles_chooses_and_may_change(client: Client, pilot: f
     assert " checked" not in html
     for role in (Role.CLINICIAN, Role.RECEPTIONIST):
         key = str(Membership.objects.get(user=user, role=role).pk)
-        page = hidden_of(client.get(address).content.decode())
+        page = hidden_in(client.get(address))
         assert client.post(address, {**page, "role": key}).headers["Location"] == "/account/"
         assert f"{role.label}, {pilot.practice.name}" in client.get(PAGE).content.decode()
 
@@ -153,7 +153,7 @@ def test_a_role_of_somebody_else_cannot_be_chosen(
 ) -> None:
     other = factories.make_staff(Role.CLINICIAN, pilot.practice)
     signs_in(client, receptionist)
-    page = hidden_of(client.get("/role/").content.decode())
+    page = hidden_in(client.get("/role/"))
     key = str(Membership.objects.get(user_id=other.user_id).pk)
     assert client.post("/role/", {**page, "role": key}).status_code == 422
 
@@ -161,7 +161,7 @@ def test_a_role_of_somebody_else_cannot_be_chosen(
 def test_choosing_a_role_never_leads_to_another_site(client: Client, receptionist: Actor) -> None:
     signs_in(client, receptionist)
     address = "/role/?next=https://example.org/"
-    page = hidden_of(client.get(address).content.decode())
+    page = hidden_in(client.get(address))
     key = str(Membership.objects.get(user_id=receptionist.user_id).pk)
     assert client.post(address, {**page, "role": key}).headers["Location"] == "/"
 

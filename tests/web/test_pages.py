@@ -12,7 +12,7 @@ from django.urls import reverse
 from pilot.access import Actor, Permission, Role
 from pilot.web import errors, health, navigation
 from tests import factories
-from tests.web.site import hidden_of
+from tests.forms import hidden_in
 
 
 def test_the_header_says_who_in_which_role_where_and_signs_out_by_a_button(
@@ -121,7 +121,7 @@ def test_sign_in_pages_are_in_the_design_system(client: Client, module_database:
 
 
 def test_a_wrong_password_is_said_at_the_top_and_loses_nothing(client: Client, receptionist: Actor) -> None:
-    hidden = hidden_of(client.get("/account/login/").content.decode())
+    hidden = hidden_in(client.get("/account/login/"))
     html = client.post(
         "/account/login/", {**hidden, "login": "ana@example.org", "password": "wrong"}
     ).content.decode()

@@ -1,12 +1,10 @@
 """The base views: one door, forms that act once, edits that overwrite nobody."""
 
-import threading
 from uuid import uuid4
 
 import pytest
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
 from django.test import Client
 from django.utils import timezone
 
@@ -17,7 +15,9 @@ from pilot.web import actions
 from pilot.web.tasks import forget_old_keys
 from pilot.web.views import FormPage, Page, PublicPage
 from tests import factories
-from tests.web.site import hidden_of
+from tests.forms import hidden_in
+from tests.log import events
+from tests.together import at_once
 
 ADD = "/tiny/patients/add/"
 ANSWERS = {
@@ -32,12 +32,6 @@ ANSWERS = {
 def patients(pilot: factories.Pilot) -> list[Patient]:
     with acting(factories.TESTS, "test.looked"):
         return list(Patient.objects.filter(practice=pilot.practice).order_by("created_at"))
-
-
-def events(pilot: factories.Pilot, who: Actor, **wanted: str) -> list[Event]:
-    guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
-    with acting(guardian, "test.looked"):
-        return list(Event.objects.filter(actor=str(who.user_id), **wanted))
 
 
 def test_a_view_without_a_permission_fails_at_import() -> None:
@@ -56,7 +50,7 @@ def test_a_page_is_fetched_and_drawn_inside_the_door(
     response = desk.get("/tiny/patients/")
     assert response.status_code == 200
     assert response.is_rendered
-    assert [event.action for event in events(pilot, receptionist, kind="read")] == ["tiny.list"]
+    assert [event.action for event in events(actor=receptionist.label, kind="read")] == ["tiny.list"]
 
 
 def test_another_practices_patient_is_a_404_that_is_logged(
@@ -66,16 +60,14 @@ def test_another_practices_patient_is_a_404_that_is_logged(
     response = desk.get(f"/tiny/patients/{theirs.pk}/")
     assert response.status_code == 404
     assert "Page not found" in response.content.decode()
-    assert [event.action for event in events(pilot, receptionist, kind="refused")] == ["tiny.edit"]
+    assert [event.action for event in events(actor=receptionist.label, kind="refused")] == ["tiny.edit"]
 
 
-def test_a_page_of_another_role_is_a_403_that_says_so(
-    desk: Client, pilot: factories.Pilot, receptionist: Actor
-) -> None:
+def test_a_page_of_another_role_is_a_403_that_says_so(desk: Client, receptionist: Actor) -> None:
     response = desk.get("/tiny/allocate/")
     assert response.status_code == 403
     assert "Receptionist cannot allocate a referral to a coach." in response.content.decode()
-    assert [event.action for event in events(pilot, receptionist, kind="refused")] == ["tiny.allocate"]
+    assert [event.action for event in events(actor=receptionist.label, kind="refused")] == ["tiny.allocate"]
 
 
 def test_a_mistake_of_ours_is_a_500_in_plain_words(desk: Client) -> None:
@@ -100,7 +92,7 @@ def test_a_public_form_may_act_as_the_system_and_is_logged_as_such(
 ) -> None:
     factories.make_patient(pilot.practice, given_name="Zuleika")
     page = "/tiny/letter/"
-    hidden = hidden_of(client.get(page).content.decode())
+    hidden = hidden_in(client.get(page))
     wrong = client.post(page, {**hidden, **ANSWERS, "given_name": "Nobody"})
     assert wrong.status_code == 422
     assert "We cannot find that name. Check your letter" in wrong.content.decode()
@@ -128,7 +120,7 @@ def test_keys_of_old_forms_are_forgotten_and_recent_ones_kept(module_database: s
 
 
 def test_a_form_that_is_sent_does_its_deed_and_leads_on(desk: Client, pilot: factories.Pilot) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
+    hidden = hidden_in(desk.get(ADD))
     response = desk.post(ADD, {**hidden, **ANSWERS})
     [patient] = patients(pilot)
     assert response.status_code == 302
@@ -139,38 +131,28 @@ def test_a_form_that_is_sent_does_its_deed_and_leads_on(desk: Client, pilot: fac
 def test_a_form_that_is_sent_twice_acts_once_and_leads_to_the_same_place(
     desk: Client, pilot: factories.Pilot
 ) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
+    hidden = hidden_in(desk.get(ADD))
     first, second = (desk.post(ADD, {**hidden, **ANSWERS}) for _ in range(2))
     assert first.headers["Location"] == second.headers["Location"]
     assert len(patients(pilot)) == 1
 
 
 def test_a_double_click_acts_once(desk: Client, receptionist: Actor, pilot: factories.Pilot) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
-    places: list[str] = []
-    together = threading.Barrier(4)
+    hidden = hidden_in(desk.get(ADD))
 
-    def send() -> None:
+    def send() -> str:
         browser = Client()
         browser.cookies = desk.cookies
-        together.wait()
-        try:
-            places.append(browser.post(ADD, {**hidden, **ANSWERS}).headers["Location"])
-        finally:
-            connections.close_all()
+        return browser.post(ADD, {**hidden, **ANSWERS}).headers["Location"]
 
-    clicks = [threading.Thread(target=send) for _ in range(4)]
-    for click in clicks:
-        click.start()
-    for click in clicks:
-        click.join(30)
+    places = at_once(*[send] * 4)
     assert len(places) == 4
     assert len(set(places)) == 1
     assert len(patients(pilot)) == 1
 
 
 def test_a_corrected_form_may_use_the_key_of_the_wrong_one(desk: Client) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
+    hidden = hidden_in(desk.get(ADD))
     wrong = desk.post(ADD, {**hidden, **ANSWERS, "given_name": ""})
     html = wrong.content.decode()
     assert wrong.status_code == 422
@@ -183,7 +165,7 @@ def test_a_corrected_form_may_use_the_key_of_the_wrong_one(desk: Client) -> None
 def test_what_an_action_refuses_is_said_at_its_field_and_leaves_nothing(
     desk: Client, pilot: factories.Pilot
 ) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
+    hidden = hidden_in(desk.get(ADD))
     response = desk.post(ADD, {**hidden, **ANSWERS, "date_of_birth_year": "2020"})
     html = response.content.decode()
     assert response.status_code == 422
@@ -195,9 +177,9 @@ def test_what_an_action_refuses_is_said_at_its_field_and_leaves_nothing(
 def test_a_key_that_is_missing_forged_or_of_another_page_keeps_the_text(
     desk: Client, key: str, pilot: factories.Pilot
 ) -> None:
-    hidden = hidden_of(desk.get(ADD).content.decode())
+    hidden = hidden_in(desk.get(ADD))
     if key == "elsewhere":
-        key = hidden_of(desk.get("/role/").content.decode())["form_key"]
+        key = hidden_in(desk.get("/role/"))["form_key"]
     response = desk.post(ADD, {**hidden, "form_key": key, **ANSWERS})
     html = response.content.decode()
     assert response.status_code == 422
@@ -211,7 +193,7 @@ def test_an_edit_of_a_row_that_changed_meanwhile_overwrites_nothing(
 ) -> None:
     patient = factories.make_patient(pilot.practice, given_name="Ana", family_name="Reyes")
     page = f"/tiny/patients/{patient.pk}/"
-    mine, theirs = (hidden_of(desk.get(page).content.decode()) for _ in range(2))
+    mine, theirs = (hidden_in(desk.get(page)) for _ in range(2))
     assert desk.post(page, {**theirs, **ANSWERS, "given_name": "Anna"}).status_code == 302
 
     response = desk.post(page, {**mine, **ANSWERS, "given_name": "Hanna"})
@@ -222,7 +204,7 @@ def test_an_edit_of_a_row_that_changed_meanwhile_overwrites_nothing(
     assert ">Anna</dd>" in html
     assert patients(pilot)[0].given_name == "Anna"
 
-    assert desk.post(page, {**hidden_of(html), **ANSWERS, "given_name": "Hanna"}).status_code == 302
+    assert desk.post(page, {**hidden_in(response), **ANSWERS, "given_name": "Hanna"}).status_code == 302
     assert patients(pilot)[0].given_name == "Hanna"
 
 
@@ -265,7 +247,7 @@ def test_only_the_rows_shown_are_recorded_as_looked_at(
     for name in ("Ash", "Birch", "Cedar", "Dogwood"):
         factories.make_patient(pilot.practice, family_name=name)
     desk.get("/tiny/patients/")
-    [look] = events(pilot, receptionist, kind="read")
+    [look] = events(actor=receptionist.label, kind="read")
     with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office), "test.looked"):
         assert Subject.objects.filter(event_id=look.pk).count() == 3
 

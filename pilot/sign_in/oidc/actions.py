@@ -13,6 +13,7 @@ from pilot.sign_in.oidc import policies, selectors
 from pilot.sign_in.oidc.configuration import Provider
 from pilot.sign_in.oidc.policies import ProvenPatient, Refused, Why
 from pilot.sign_in.oidc.tokens import Answer
+from pilot.sign_in.selectors import works_here
 
 
 def recognise(answer: Answer, *, by: Actor) -> User:
@@ -28,7 +29,7 @@ def recognise(answer: Answer, *, by: Actor) -> User:
         raise Refused(Why.NOT_CONNECTED)
     if not user.is_active:
         raise Refused(Why.SUSPENDED)
-    if not selectors.works_here(user) or selectors.own_record(by, user):
+    if not works_here(user) or selectors.own_record(by, user):
         raise Refused(Why.WRONG_KIND)
     return user
 
@@ -79,7 +80,7 @@ def connect(user: User, answer: Answer, *, by: Actor) -> None:
         if not policies.fits(own, policies.proven_patient(answer)):
             raise Refused(Why.NOBODY)
     else:
-        if not selectors.works_here(user):
+        if not works_here(user):
             raise Refused(Why.WRONG_KIND)
         policies.check_address(user, answer)
     if selectors.connected_to(answer.provider, answer.subject) or selectors.is_connected(

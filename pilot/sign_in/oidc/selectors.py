@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
-from django.utils import timezone
 
 from pilot.access import Actor, Permission, Role
 from pilot.people.models import Organisation, Patient, User
@@ -52,8 +51,3 @@ def may_be(actor: Actor, proven: ProvenPatient) -> list[Patient]:
 def is_member_of_staff(user: User) -> bool:
     """Whether the account has, or had, a role at an organisation."""
     return user.memberships.exists()
-
-
-def works_here(user: User) -> bool:
-    """Whether the account has a role at an organisation today."""
-    return user.memberships.in_force(timezone.localdate()).exists()

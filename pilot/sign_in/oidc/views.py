@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlencode
 
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
@@ -29,6 +28,7 @@ from pilot.sign_in.oidc.configuration import NHS_LOGIN, Provider
 from pilot.sign_in.oidc.exchange import CONNECT, SIGN_IN, Door, NoAnswer, StateUnknown, Visit
 from pilot.sign_in.oidc.policies import Refused
 from pilot.sign_in.oidc.tokens import Answer, NotBelieved
+from pilot.sign_in.sessions import to_confirm
 from pilot.web.forms import Form
 from pilot.web.middleware import PilotRequest
 from pilot.web.views import FormPage, Page, PageParts, PublicPage
@@ -279,8 +279,7 @@ class Connection(OwnConnection, Page):
     def post(self, request: PilotRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if is_reauthentication_required(request, app="pilot.sign_in"):
             # Whoever finds an open screen cannot leave a way in for later.
-            methods = get_adapter().get_reauthentication_methods(request.user)
-            return HttpResponseRedirect(f"{methods[0]['url']}?{urlencode({'next': request.path})}")
+            return to_confirm(request, request.path)
         return self.leave(CONNECT, user=str(request.user.pk))
 
 

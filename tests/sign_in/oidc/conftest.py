@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pilot.sign_in.oidc.configuration import NHS_LOGIN, NHS_LOGIN_VECTORS, WORK, Provider
 from tests.sign_in.oidc.provider import RealProvider, make_key, running
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from pilot.people.models import Patient
+    from tests.factories import Pilot
 
 CLIENT = "work-coaching-pilot"
 SECRET = "a secret between the two"
@@ -75,3 +81,38 @@ def configured(settings: Any, nhs: RealProvider, work: RealProvider, client_key:
         ),
     }
     return settings.SIGN_IN_PROVIDERS
+
+
+@pytest.fixture
+def pilot(db: None) -> Pilot:
+    """Practices in the worker's database: what is asked of providers needs no database of its own."""
+    from tests import factories
+
+    return factories.make_pilot()
+
+
+@pytest.fixture
+def patient(pilot: Pilot) -> Patient:
+    """Somebody without an account, whose name is written in several ways."""
+    from tests import factories
+
+    return factories.make_patient(pilot.practice, family_name="Ó Brien-Žižek", email="")
+
+
+@pytest.fixture
+def proven(nhs: RealProvider, patient: Patient) -> Patient:
+    """The patient, for whom NHS login vouches as `sub-1`."""
+    from tests.sign_in.oidc.journey import claims_of
+
+    nhs.knows("sub-1", **claims_of(patient))
+    return patient
+
+
+@pytest.fixture
+def linked(client: Client, nhs: RealProvider, proven: Patient) -> Patient:
+    """The patient, whose account was opened by NHS login and who has signed out since."""
+    from tests.sign_in.oidc.journey import travel
+
+    travel(client, nhs, NHS_LOGIN, "sub-1")
+    client.logout()
+    return proven

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 
 from django.test import Client
 
-from audit.models import Event
-from pilot.access import Actor, Role, acting
+from audit.models import Kind
+from pilot.access import Actor
 from pilot.people.models import Patient
+from pilot.sign_in.oidc.policies import Why
 from pilot.web.middleware import SEEN, STARTED
 from tests import factories
+from tests.log import events
 from tests.sign_in.oidc.provider import RealProvider
 
 
@@ -68,8 +70,11 @@ def said(page: Any) -> str:
     return text[text.index("<main") : text.index("</main>")]
 
 
-def events(**wanted: Any) -> list[Event]:
-    """What the log holds of this, oldest first, as a Caldicott Guardian reads it."""
-    office = factories.make_organisation(factories.Kind.PILOT_OFFICE)
-    with acting(factories.make_staff(Role.CALDICOTT_GUARDIAN, office), "test.looked"):
-        return list(Event.objects.filter(**wanted).order_by("id"))
+def refusals(slug: str) -> list[str]:
+    """Why this provider's word opened nothing, as the log has it, oldest first."""
+    return [event.reason for event in events(kind=Kind.REFUSED, action=f"oidc.{slug}-callback")]
+
+
+def refused(client: Client, slug: str, why: Why) -> bool:
+    """Whether nobody is signed in, and the log says why; the page never does."""
+    return who(client) is None and refusals(slug)[-1:] == [why.value]

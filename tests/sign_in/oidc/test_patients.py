@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,40 +20,23 @@ from pilot.sign_in.oidc.policies import Refused, Why, proven_patient
 from pilot.sign_in.oidc.tokens import Answer
 from tests import factories
 from tests.factories import TESTS
-from tests.sign_in.oidc.journey import claims_of, come_back, depart, events, just_signed_in, said, travel, who
+from tests.log import events
+from tests.sign_in.oidc.journey import (
+    claims_of,
+    come_back,
+    depart,
+    just_signed_in,
+    refusals,
+    refused,
+    said,
+    travel,
+    who,
+)
 from tests.sign_in.oidc.provider import RealProvider
-from tests.web.site import hidden_of
+from tests.together import at_once
 
 pytestmark = pytest.mark.django_db
 NHS = "nhs-login"
-
-
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
-
-
-@pytest.fixture
-def patient(pilot: factories.Pilot) -> Patient:
-    return factories.make_patient(pilot.practice, family_name="Ó Brien-Žižek", email="")
-
-
-@pytest.fixture
-def linked(client: Client, nhs: RealProvider, patient: Patient) -> Patient:
-    """A patient whose account was opened by NHS login, as `sub-1`, and who has signed out since."""
-    nhs.knows("sub-1", **claims_of(patient))
-    travel(client, nhs, NHS, "sub-1")
-    client.logout()
-    return patient
-
-
-def refusals() -> list[str]:
-    return [event.reason for event in events(kind=Kind.REFUSED, action="oidc.nhs-login-callback")]
-
-
-def refused(client: Client, why: Why) -> bool:
-    """Whether nobody is signed in, and the log says why; the page never does."""
-    return who(client) is None and refusals()[-1:] == [why.value]
 
 
 # --- In ---
@@ -158,7 +141,7 @@ def test_whoever_does_not_fit_is_refused(
 ) -> None:
     nhs.knows("sub-1", **claims_of(patient, **differs))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.NOBODY)
+    assert refused(client, NHS, Why.NOBODY)
     assert not SocialAccount.objects.exists()
 
 
@@ -170,7 +153,7 @@ def test_whoever_is_not_proven_to_the_level_asked_for_is_refused(
 ) -> None:
     nhs.knows("sub-1", **claims_of(patient, **lacks))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.NOT_PROVEN)
+    assert refused(client, NHS, Why.NOT_PROVEN)
 
 
 def test_two_papers_that_contradict_each_other_are_not_believed(
@@ -180,7 +163,7 @@ def test_two_papers_that_contradict_each_other_are_not_believed(
     nhs.changes["/userinfo"] = lambda claims: {**claims, "birthdate": "1999-12-31"}
     assert travel(client, nhs, NHS, "sub-1").status_code == 400
     assert who(client) is None
-    assert refusals() == ["not_believed"]
+    assert refusals(NHS) == ["not_believed"]
 
 
 @pytest.mark.parametrize("changed", [{"nhs_number": "9990000018"}, {"birthdate": "1999-12-31"}], ids=str)
@@ -189,7 +172,7 @@ def test_a_connected_person_whose_details_differ_now_is_refused(
 ) -> None:
     nhs.knows("sub-1", **claims_of(linked, **changed))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.CHANGED)
+    assert refused(client, NHS, Why.CHANGED)
 
 
 def test_a_connected_person_is_refused_once_the_practice_has_another_number_for_them(
@@ -202,7 +185,7 @@ def test_a_connected_person_is_refused_once_the_practice_has_another_number_for_
         fresh = Patient.objects.get(pk=linked.pk)
     people.change_details(fresh, details, version=fresh.version, by=TESTS)
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.CHANGED)
+    assert refused(client, NHS, Why.CHANGED)
 
 
 def test_a_connected_person_needs_the_same_proof_every_time(
@@ -210,7 +193,7 @@ def test_a_connected_person_needs_the_same_proof_every_time(
 ) -> None:
     nhs.knows("sub-1", **claims_of(linked, identity_proofing_level="P5", vot="P5.Cp.Cd"))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.NOT_PROVEN)
+    assert refused(client, NHS, Why.NOT_PROVEN)
 
 
 def test_a_suspended_account_stays_shut(client: Client, nhs: RealProvider, linked: Patient) -> None:
@@ -219,7 +202,7 @@ def test_a_suspended_account_stays_shut(client: Client, nhs: RealProvider, linke
         user.is_active = False
         user.save(update_fields=["is_active"])
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.SUSPENDED)
+    assert refused(client, NHS, Why.SUSPENDED)
 
 
 # --- Accounts that are there already ---
@@ -231,7 +214,7 @@ def test_an_account_with_a_password_is_taken_over_by_nobody_whatever_the_address
     account = factories.user_of(factories.patient_actor(patient))
     nhs.knows("sub-1", **claims_of(patient, email=account.email))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.HAS_ACCOUNT)
+    assert refused(client, NHS, Why.HAS_ACCOUNT)
     assert not SocialAccount.objects.exists()
 
 
@@ -249,105 +232,7 @@ def test_no_account_is_opened_without_an_address_that_is_theirs_alone(
     nhs.knows("sub-1", **claims_of(patient, **claims))
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
     assert User.objects.count() == accounts
-    assert refused(client, Why.NO_ADDRESS)
-
-
-def test_whoever_is_signed_in_connects_their_own_nhs_login_and_uses_it_from_then_on(
-    client: Client,
-    nhs: RealProvider,
-    patient: Patient,
-    mailoutbox: list[Any],
-    django_capture_on_commit_callbacks: Any,
-) -> None:
-    account = factories.patient_actor(patient)
-    just_signed_in(client, account)
-    nhs.knows("sub-1", **claims_of(patient))
-    with django_capture_on_commit_callbacks(execute=True):
-        answer = travel(client, nhs, NHS, "sub-1", rest="")
-    assert answer.headers["Location"] == "/account/"
-    client.logout()
-    travel(client, nhs, NHS, "sub-1")
-    assert who(client) == str(account.user_id)
-    assert [event.actor for event in events(action="account.connected")] == [str(account.user_id)]
-    assert mailoutbox[0].to == [factories.user_of(account).email]
-    assert "NHS login" in mailoutbox[0].body
-
-
-@pytest.mark.parametrize("differs", [{"nhs_number": "9990000018"}, {"family_name": "Other"}], ids=str)
-def test_nobody_connects_somebody_elses_nhs_login(
-    client: Client, nhs: RealProvider, patient: Patient, differs: dict[str, str]
-) -> None:
-    just_signed_in(client, factories.patient_actor(patient))
-    nhs.knows("sub-1", **claims_of(patient, **differs))
-    assert travel(client, nhs, NHS, "sub-1", rest="").status_code == 403
-    assert not SocialAccount.objects.exists()
-
-
-def test_an_nhs_login_is_connected_to_one_account_and_an_account_to_one_nhs_login(
-    client: Client, nhs: RealProvider, pilot: factories.Pilot, linked: Patient
-) -> None:
-    same = {"nhs_number": linked.nhs_number, "date_of_birth": linked.date_of_birth}
-    elsewhere = factories.make_patient(pilot.other_practice, family_name=linked.family_name, email="", **same)
-    just_signed_in(client, factories.patient_actor(elsewhere))
-    assert travel(client, nhs, NHS, "sub-1", rest="").status_code == 403
-    nhs.knows("sub-2", **claims_of(elsewhere))
-    assert travel(client, nhs, NHS, "sub-2", rest="").status_code == 302
-    nhs.knows("sub-3", **claims_of(elsewhere))
-    assert travel(client, nhs, NHS, "sub-3", rest="").status_code == 403
-    assert set(SocialAccount.objects.values_list("uid", flat=True)) == {"sub-1", "sub-2"}
-
-
-def test_connecting_asks_again_who_it_is_unless_they_signed_in_just_now(
-    client: Client, patient: Patient
-) -> None:
-    factories.sign_in(client, factories.patient_actor(patient))
-    session = client.session
-    session["started_at"], session["seen_at"] = 1.0, 9e9
-    session.save()
-    from pilot.web import middleware
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(middleware.SessionExpiryMiddleware, "_has_ended", lambda *_: False)
-        answer = client.post("/account/with/nhs-login/")
-    assert answer.headers["Location"] == "/account/reauthenticate/?next=%2Faccount%2Fwith%2Fnhs-login%2F"
-
-
-def test_a_way_back_connects_the_account_that_it_left_from_and_no_other(
-    client: Client, nhs: RealProvider, pilot: factories.Pilot, patient: Patient
-) -> None:
-    other = factories.patient_actor(factories.make_patient(pilot.practice))
-    just_signed_in(client, factories.patient_actor(patient))
-    nhs.knows("sub-1", **claims_of(patient))
-    back = nhs.agree(depart(client, NHS, ""), "sub-1")
-    session = client.session
-    for state in session["socialaccount_states"].values():
-        state[0]["data"]["user"] = str(other.user_id)
-    session.save()
-    assert come_back(client, back).status_code == 400
-    client.logout()
-    assert come_back(client, back).status_code == 400
-    assert not SocialAccount.objects.exists()
-
-
-def test_it_is_ended_where_a_password_remains(client: Client, nhs: RealProvider, patient: Patient) -> None:
-    just_signed_in(client, factories.patient_actor(patient))
-    nhs.knows("sub-1", **claims_of(patient))
-    travel(client, nhs, NHS, "sub-1", rest="")
-    page = client.get("/account/with/nhs-login/disconnect/")
-    hidden = hidden_of(page.content.decode())
-    assert client.post("/account/with/nhs-login/disconnect/", hidden).headers["Location"] == "/account/"
-    assert not SocialAccount.objects.exists()
-    assert events(action="account.disconnected")
-
-
-def test_the_only_way_in_is_not_ended(client: Client, nhs: RealProvider, linked: Patient) -> None:
-    travel(client, nhs, NHS, "sub-1")
-    page = client.get("/account/with/nhs-login/disconnect/")
-    assert "Set a password" in said(page)
-    assert 'type="submit"' not in said(page)
-    answer = client.post("/account/with/nhs-login/disconnect/", hidden_of(page.content.decode()))
-    assert answer.status_code == 422
-    assert SocialAccount.objects.exists()
+    assert refused(client, NHS, Why.NO_ADDRESS)
 
 
 # --- The same person at two practices ---
@@ -365,7 +250,7 @@ def test_which_of_two_practices_is_meant_no_page_decides(
 ) -> None:
     nhs.knows("sub-1", **claims_of(twice))
     page = travel(client, nhs, NHS, "sub-1")
-    assert refused(client, Why.SEVERAL)
+    assert refused(client, NHS, Why.SEVERAL)
     assert "ask your practice" in said(page)
 
 
@@ -411,7 +296,7 @@ def test_every_refusal_reads_the_same(
         pages.append(travel(client, nhs, NHS, f"sub-{number}"))
     assert {page.status_code for page in pages} == {403}
     assert len({said(page) for page in pages}) == 1
-    assert len(set(refusals())) == 3
+    assert len(set(refusals(NHS))) == 3
 
 
 def test_nothing_that_nhs_login_says_stands_in_a_log_a_page_or_an_event(
@@ -440,24 +325,7 @@ def test_no_member_of_staff_comes_in_by_nhs_login(
     user = SocialAccount.objects.get().user
     factories.make_staff(Role.RECEPTIONIST, pilot.practice, user=user)
     assert travel(client, nhs, NHS, "sub-1").status_code == 403
-    assert refused(client, Why.WRONG_KIND)
-
-
-def test_nobody_but_a_patient_connects_nhs_login_whatever_the_page(
-    configured: dict[str, Provider], pilot: factories.Pilot, patient: Patient
-) -> None:
-    staff = factories.make_staff(Role.CLINICIAN, pilot.practice)
-    answer = Answer(configured[NHS], "sub-1", claims_of(patient), {})
-    with acting(staff, "test.connecting"), pytest.raises(Refused) as refusal:
-        actions.connect(factories.user_of(staff), answer, by=staff)
-    assert refusal.value.why is Why.WRONG_KIND
-
-
-def test_staff_find_no_page_to_connect_nhs_login(client: Client, pilot: factories.Pilot) -> None:
-    just_signed_in(client, factories.make_staff(Role.CLINICIAN, pilot.practice))
-    for rest in ("", "disconnect/"):
-        assert client.get(f"/account/with/nhs-login/{rest}").status_code == 404
-    assert client.post("/account/with/nhs-login/").status_code == 404
+    assert refused(client, NHS, Why.WRONG_KIND)
 
 
 # --- Races ---
@@ -470,22 +338,8 @@ def test_the_same_person_coming_back_twice_at_once_has_one_account(
     nhs.knows("sub-1", **claims_of(patient))
     clients = [Client(), Client()]
     backs = [nhs.agree(depart(client, NHS), "sub-1") for client in clients]
-    answers: list[int] = []
-
-    def arrive(client: Client, back: str) -> None:
-        from django.db import connections
-
-        try:
-            answers.append(come_back(client, back).status_code)
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=arrive, args=pair) for pair in zip(clients, backs, strict=True)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(answers) in ([302, 302], [302, 403])
+    arrivals = [partial(come_back, *pair) for pair in zip(clients, backs, strict=True)]
+    assert sorted(answer.status_code for answer in at_once(*arrivals)) in ([302, 302], [302, 403])
     assert SocialAccount.objects.count() == 1
     with acting(TESTS, "test.looked"):
         assert Patient.objects.get(pk=patient.pk).account_id == SocialAccount.objects.get().user_id

@@ -18,16 +18,12 @@ from pilot.sign_in.oidc.policies import Refused, Why
 from pilot.sign_in.oidc.tokens import Answer
 from tests import factories
 from tests.factories import TESTS
-from tests.sign_in.oidc.journey import events, just_signed_in, said, travel, who
+from tests.log import events
+from tests.sign_in.oidc.journey import just_signed_in, refused, said, travel, who
 from tests.sign_in.oidc.provider import RealProvider
 
 pytestmark = pytest.mark.django_db
 WORK = "work"
-
-
-@pytest.fixture
-def pilot() -> factories.Pilot:
-    return factories.make_pilot()
 
 
 @pytest.fixture
@@ -50,11 +46,6 @@ def linked(client: Client, work: RealProvider, clinician: Actor) -> Actor:
     return clinician
 
 
-def refused(client: Client, why: Why) -> bool:
-    logged = events(kind=Kind.REFUSED, action="oidc.work-callback")
-    return who(client) is None and logged[-1].reason == why.value
-
-
 def test_a_confirmed_address_alone_opens_nothing(
     client: Client, work: RealProvider, clinician: Actor
 ) -> None:
@@ -62,7 +53,7 @@ def test_a_confirmed_address_alone_opens_nothing(
     work.knows("w-1", **of(clinician))
     page = travel(client, work, WORK, "w-1")
     assert page.status_code == 403
-    assert refused(client, Why.NOT_CONNECTED)
+    assert refused(client, WORK, Why.NOT_CONNECTED)
     assert "Sign in with your email address and password first" in said(page)
 
 
@@ -145,7 +136,7 @@ def test_a_subject_is_its_issuers_alone(
         SocialAccount.objects.create(user_id=colleague.user_id, provider=nhs.issuer, uid="w-1")
     work.knows("w-1", **of(colleague))
     assert travel(client, work, WORK, "w-1").status_code == 403
-    assert refused(client, Why.NOT_CONNECTED)
+    assert refused(client, WORK, Why.NOT_CONNECTED)
 
 
 def test_a_suspended_member_of_staff_stays_out(
@@ -153,13 +144,13 @@ def test_a_suspended_member_of_staff_stays_out(
 ) -> None:
     people.suspend_sign_in(factories.user_of(linked), reason="left", by=TESTS)
     assert travel(client, work, WORK, "w-1").status_code == 403
-    assert refused(client, Why.SUSPENDED)
+    assert refused(client, WORK, Why.SUSPENDED)
 
 
 def test_whoever_has_no_role_any_more_stays_out(client: Client, work: RealProvider, linked: Actor) -> None:
     people.end_membership(Membership.objects.get(user_id=linked.user_id), by=TESTS)
     assert travel(client, work, WORK, "w-1").status_code == 403
-    assert refused(client, Why.WRONG_KIND)
+    assert refused(client, WORK, Why.WRONG_KIND)
 
 
 def test_no_patient_comes_in_as_staff_and_none_finds_the_page(
@@ -170,7 +161,7 @@ def test_no_patient_comes_in_as_staff_and_none_finds_the_page(
         SocialAccount.objects.create(user_id=patient.user_id, provider=work.issuer, uid="w-1")
     work.knows("w-1", **of(patient))
     assert travel(client, work, WORK, "w-1").status_code == 403
-    assert refused(client, Why.WRONG_KIND)
+    assert refused(client, WORK, Why.WRONG_KIND)
     just_signed_in(client, patient)
     assert client.get("/account/with/work/").status_code == 404
 
@@ -186,7 +177,7 @@ def test_whoever_is_both_keeps_to_the_password(
     travel(client, work, WORK, "w-1", rest="")
     client.logout()
     assert travel(client, work, WORK, "w-1").status_code == 403
-    assert refused(client, Why.WRONG_KIND)
+    assert refused(client, WORK, Why.WRONG_KIND)
 
 
 def test_whoever_has_no_role_here_connects_nothing(

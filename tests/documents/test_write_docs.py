@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from pilot.dashboards.management.commands.write_docs import documents
+from pilot.documents.management.commands.write_docs import documents
 from referrals.policies import TRANSITIONS
 
 

@@ -1,6 +1,6 @@
 """`manage.py write_docs [--check]`: the documents that are generated from the code, and so agree with it.
 
-On this floor because every state machine's table can be imported from here; nothing below coaching may.
+In a room of its own, above all whose tables it reads: no page needs it.
 """
 
 from __future__ import annotations

@@ -19,11 +19,20 @@ def practices_by_phone() -> list[tuple[str, str]]:
     return list(found.order_by("name").values_list("name", "phone"))
 
 
+# What a list of patients shows of each.
+ON_A_LIST = (
+    "given_name",
+    "family_name",
+    "preferred_name",
+    "nhs_number",
+    "date_of_birth",
+    "do_not_raise_until",
+)
+
+
 def patients_at(actor: Actor, practice: Organisation) -> PatientQuerySet:
     """The practice's patients, in no order. Nothing of them that a list does not show."""
-    rows = Patient.objects.visible_to(actor).filter(practice=practice)
-    names = ("given_name", "family_name", "preferred_name")
-    return rows.only(*names, "nhs_number", "date_of_birth", "do_not_raise_until")
+    return Patient.objects.visible_to(actor).filter(practice=practice).only(*ON_A_LIST)
 
 
 def patient(actor: Actor, key: UUID, permission: Permission | None = None) -> Patient:

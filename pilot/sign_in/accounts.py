@@ -6,6 +6,7 @@ import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
@@ -66,6 +67,10 @@ class AccountAdapter(DefaultAccountAdapter):
         own = {"allauth.mfa.stages.AuthenticateStage": "pilot.sign_in.factors.SecondStep"}
         return [own.get(stage, stage) for stage in super().get_login_stages()]
 
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """By account alone: allauth's own counts afresh for every port that somebody puts into the Host header."""
+        return str(credentials.get("email", "")).lower()
+
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         try:
             super().pre_authenticate(request, **credentials)
@@ -109,6 +114,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def format_email_subject(self, subject: str) -> str:
         return f"{subject} – {settings.PILOT_NAME}"
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At the service's own address, whatever Host the request named: it goes out by mail."""
+        path = urlsplit(super().get_reset_password_from_key_url(key)).path
+        return f"{settings.BASE_URL}{path}"
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
         actions.note("password_reset_asked", user, by=acting_now())

@@ -21,14 +21,17 @@ from allauth.mfa.webauthn.forms import (
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
+from allauth.mfa.webauthn.internal.auth import get_state
 from cryptography.fernet import Fernet, MultiFernet
 from django import forms
 from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from fido2.webauthn import UserVerificationRequirement
 from qrcode.image.svg import SvgPathImage
 from qrcode.main import QRCode
 
+from pilot.access.context import hold
 from pilot.sign_in import actions
 from pilot.sign_in.door import SIGN_IN
 from pilot.sign_in.selectors import works_here
@@ -82,6 +85,8 @@ class MFAAdapter(DefaultMFAAdapter):
         return {**super().get_public_key_credential_rp_entity(), "name": str(settings.PILOT_NAME)}
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
+        # Two removals at once would each see the other's as the one that is left.
+        hold(authenticator.user_id, exclusive=True)
         others = Authenticator.objects.filter(user_id=authenticator.user_id, type__in=STEPS)
         is_last = not others.exclude(pk=authenticator.pk).exists()
         return not (is_last and settings.STAFF_SECOND_FACTOR and works_here(authenticator.user))
@@ -157,7 +162,17 @@ class UseKeyForm(_KeyForm, AuthenticateWebAuthnForm):
 
 
 class SignInByKeyForm(_KeyForm, LoginWebAuthnForm):
-    pass
+    """The key alone stands for both steps: so the device must have asked for its PIN or fingerprint, and the key
+    must have been set up to be used alone. A challenge that another page gave out asks for less."""
+
+    def clean_credential(self) -> Authenticator:
+        state = get_state() or {}
+        authenticator = super().clean_credential()
+        asked_for = state.get("user_verification")
+        if asked_for != UserVerificationRequirement.REQUIRED or not authenticator.wrap().is_passwordless:
+            actions.note("passkey_refused", authenticator.user, by=SIGN_IN)
+            raise MFAAdapter().validation_error("passkey_refused")
+        return authenticator
 
 
 class ConfirmByKeyForm(_KeyForm, ReauthenticateWebAuthnForm):

@@ -70,7 +70,7 @@ def used(request: HttpRequest, user: User, authenticator: Authenticator, **about
         get_adapter().send_notification_mail("mfa/email/recovery_code_used", user)
     else:
         actions.note("second_step_passed", user, by=acting_now(), request=_reference(request))
-    if request.user.is_authenticated:
+    if request.user == user:
         pass_second_step(request)
 
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from pilot.access import Actor, Permission
 from pilot.people.models import Organisation, Patient
+from pilot.people.selectors import ON_A_LIST
 from referrals.models import ClinicalNote, Withholding
 
 # Before anything: a note without a day for its review comes first.
@@ -34,7 +35,8 @@ def withheld_at(actor: Actor, practice: Organisation) -> QuerySet[ClinicalNote]:
     """What the practice withholds from its patients, each with `due_on`; not the text, which a list need not show."""
     rows = ClinicalNote.objects.visible_to(actor, Permission.WRITE_CLINICAL_NOTES)
     rows = rows.filter(practice=practice, withheld_at__isnull=False).select_related("patient", "author")
-    whose = [f"patient__{name}" for name in ("given_name", "family_name", "preferred_name", "nhs_number")]
+    # What the list of patients fetches: the patient, who reads what was looked at, cannot tell this list from that.
+    whose = [f"patient__{name}" for name in ON_A_LIST]
     shown = ["kind", "patient", "practice", "withheld_at", "withheld_on", "review_on", "author__display_name"]
     return rows.only(*shown, *whose).annotate(due_on=Coalesce("review_on", Value(_LONG_AGO)))
 

@@ -19,11 +19,15 @@ from referrals.notes import actions, selectors
 from referrals.notes.forms import NoteForm, ReviewForm, WithholdForm
 from referrals.notes.policies import is_due, usual_review
 
+# One name in the log for all of them: another would tell the patient, whose record it is, that one is withheld.
+KNOWN_AS = "referrals.notes"
+
 
 class Notes(Page):
     """Every note about a patient of the practice, newest first."""
 
     permission = Permission.WRITE_CLINICAL_NOTES
+    known_as = KNOWN_AS
     about = {"patient": Patient}
     template_name = "referrals/notes.jinja"
     title = _("Clinical notes")
@@ -47,6 +51,7 @@ class WriteNote(FormPage):
     """Write a note that the patient reads at once or, on a ground, not before a clinician shows it."""
 
     permission = Permission.WRITE_CLINICAL_NOTES
+    known_as = KNOWN_AS
     about = {"patient": Patient}
     template_name = "referrals/note_write.jinja"
     title = _("Write a clinical note")
@@ -80,6 +85,7 @@ class AboutNote(FormPage):
 
     is_base = True
     permission = Permission.WRITE_CLINICAL_NOTES
+    known_as = KNOWN_AS
     about = {"note": ClinicalNote}
     template_name = "referrals/note_form.jinja"
     row: ClinicalNote
@@ -154,6 +160,7 @@ class ToReview(ListPage):
     """Every note that the practice withholds from its patient, those first that are to be looked at soonest."""
 
     permission = Permission.WRITE_CLINICAL_NOTES
+    known_as = KNOWN_AS
     template_name = "referrals/notes_to_review.jinja"
     title = _("Withheld notes to review")
     sorts: ClassVar = {

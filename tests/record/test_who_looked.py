@@ -1,14 +1,18 @@
 """The patient's page of who looked at their record and who changed it."""
 
 import pytest
+from django.test import Client
 from django.urls import reverse
 
-from pilot.access import acting
+from audit.models import Kind
+from pilot.access import Role, acting
 from pilot.people.models import Patient
 from pilot.record import looks, selectors
 from referrals.models import ClinicalNote
 from referrals.notes.actions import withhold_note
 from referrals.notes.policies import Grounds
+from tests import factories
+from tests.log import events
 from tests.record.cases import Case
 from tests.record.test_own_pages import page
 
@@ -89,3 +93,46 @@ def test_it_is_paged_and_no_entry_is_lost_or_doubled(case: Case, monkeypatch: py
 @pytest.mark.parametrize("asked", ["", "x", "-1", "9" * 30, "²"])
 def test_a_strange_page_number_shows_the_newest(case: Case, asked: str) -> None:
     assert case.browser.get(reverse("record:who_looked"), {"before": asked}).status_code == 200
+
+
+@pytest.fixture
+def withheld(other: Case) -> ClinicalNote:
+    with acting(other.clinician, "test.read"):
+        note = ClinicalNote.objects.get(patient=other.patient)
+    return withhold_note(note, Grounds("serious_harm", "Invented."), by=other.clinician)
+
+
+def test_the_list_of_withheld_notes_looks_like_any_list_of_patients(
+    other: Case, withheld: ClinicalNote
+) -> None:
+    """Whoever reads who looked cannot tell which page it was."""
+    said = []
+    for address in (reverse("referrals:patients"), reverse("referrals:notes-to-review")):
+        # Somebody else each time: what one person does in one transaction, as a test is, is one line.
+        clinician = factories.make_staff(Role.CLINICIAN, other.patient.practice)
+        assert factories.sign_in(Client(), clinician).get(address).status_code == 200
+        entry = log_of(other).entries[0]
+        assert entry.who == clinician.name
+        said.append([(str(did), [str(one) for one in what]) for did, what in entry.parts])
+    assert said[0] == said[1]
+
+
+def test_the_log_names_no_page_about_withholding(other: Case, withheld: ClinicalNote) -> None:
+    browser = factories.sign_in(Client(), other.clinician)
+    about_it = ("note-withhold", "note-review", "note-disclose")
+    addresses = [
+        reverse("referrals:notes-to-review"),
+        reverse("referrals:notes", args=[other.patient.pk]),
+        *(reverse(f"referrals:{name}", args=[withheld.pk]) for name in about_it),
+    ]
+    for address in addresses:
+        browser.get(address)
+    looks_of_theirs = {
+        event.action
+        for event in events()
+        if event.kind == Kind.READ and event.actor == str(other.clinician.user_id)
+    }
+    assert "referrals.notes" in looks_of_theirs
+    assert not [
+        name for name in looks_of_theirs if any(word in name for word in ("hold", "review", "disclose"))
+    ]

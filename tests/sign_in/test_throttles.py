@@ -37,6 +37,22 @@ def test_one_account_is_closed_to_guesses_from_everywhere_after_five(patient: Pa
     assert events_of(patient.account) == ["sign_in_refused"] * 5 + ["sign_in_paused"] * 3
 
 
+def test_naming_another_port_starts_no_new_count(patient: Patient) -> None:
+    pages = [
+        guess(patient.account, address=f"192.0.2.{n}", **{"Host": f"localhost:{2000 + n}"}) for n in range(7)
+    ]
+    assert [PAUSED in page for page in pages] == [False] * 5 + [True] * 2
+
+
+def test_a_link_in_a_mail_leads_to_the_service_whatever_the_request_named(
+    patient: Patient, settings: object, mailoutbox: list[object]
+) -> None:
+    Client().post(RESET, {"email": patient.account.email}, headers={"Host": "localhost:6666"})
+    text = mailoutbox[-1].body
+    assert "6666" not in text
+    assert f"{settings.BASE_URL}/account/password/reset/key/" in text
+
+
 def test_an_unknown_address_is_answered_and_closed_in_the_same_way(patient: Patient) -> None:
     nobody = factories.User(email="nobody@example.org")
     known = [guess(patient.account, address=f"192.0.2.{n}") for n in range(7)]

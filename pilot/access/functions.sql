@@ -118,7 +118,8 @@ CREATE OR REPLACE FUNCTION pilot.everywhere(permission text) RETURNS boolean LAN
 $$;
 
 -- Whether a clinician keeps this row from the patient it is about: then what happened to it is kept from them too.
+-- Asked by anybody else it is false: whether a note exists is nobody's to ask.
 CREATE OR REPLACE FUNCTION pilot.is_withheld(relation text, row_id text) RETURNS boolean LANGUAGE sql STABLE
     SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT {withheld}
+    SELECT pilot.role() = 'patient' AND {withheld}
 $$;

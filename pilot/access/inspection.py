@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
 from audit.privacy import THIRD_PARTY, Personal, declared, privacy_of
-from pilot.access import walls
+from pilot.access import bypasses, walls
 
 SCRATCH = "wall_check"
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
@@ -115,7 +115,11 @@ def inspect(connection: BaseDatabaseWrapper) -> Inspection:
             found.tables.append(_inspect(cursor, table, expected.get(table)))
         missing = sorted(set(expected) - {each.table for each in found.tables})
         found.elsewhere += [f"{table}: the table is missing" for table in missing]
-        found.elsewhere += [*_wrong_functions(cursor, expected), *_wrong_powers(cursor)]
+        found.elsewhere += [
+            *_wrong_functions(cursor, expected),
+            *_wrong_powers(cursor),
+            *bypasses.found(cursor),
+        ]
         transaction.set_rollback(True, using=connection.alias)
     return found
 
@@ -249,8 +253,9 @@ def _wrong_functions(cursor: CursorWrapper, expected: dict[str, Expected]) -> It
         cursor.execute(made[0].replace("FUNCTION public.", f"FUNCTION {SCRATCH}.", 1))
     names = {trigger.get_pgid(model) for trigger, model in triggers}
     pilot, ours = _functions(cursor, "pilot"), _functions(cursor, "public")
-    there = {**pilot, **{key: value for key, value in ours.items() if key.split("(")[0] in names}}
-    yield from _differences("the function", there, _functions(cursor, SCRATCH))
+    of_triggers = {key: value for key, value in ours.items() if key.split("(")[0] in names}
+    yield from _differences("the function", {**pilot, **of_triggers}, _functions(cursor, SCRATCH))
+    declared_here = {("pilot", key) for key in pilot} | {("public", key) for key in of_triggers}
     cursor.execute(
         "SELECT p.oid::regprocedure::text, n.nspname, p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')'"
         " FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
@@ -258,7 +263,7 @@ def _wrong_functions(cursor: CursorWrapper, expected: dict[str, Expected]) -> It
         [SCRATCH],
     )
     for name, schema, signature in cursor.fetchall():
-        if schema not in ("pilot", "public") or signature not in there:
+        if (schema, signature) not in declared_here:
             yield f"the function {name} runs with its owner's rights, and nothing declares it"
     app, auditor, sealer = (walls.role_name(each) for each in ("app", "auditor", "sealer"))
     cursor.execute(
@@ -274,8 +279,8 @@ def _wrong_functions(cursor: CursorWrapper, expected: dict[str, Expected]) -> It
 
 def _functions(cursor: CursorWrapper, schema: str) -> dict[str, tuple[Any, ...]]:
     cursor.execute(
-        "SELECT proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', prosrc, prosecdef, proconfig,"
-        " provolatile::text, prolang, pg_get_function_result(p.oid), proowner FROM pg_proc p"
+        "SELECT proname || '(' || pg_get_function_identity_arguments(p.oid) || ')', prosrc, prosecdef, proisstrict,"
+        " proconfig, provolatile::text, prolang, pg_get_function_result(p.oid), proowner FROM pg_proc p"
         " WHERE pronamespace = %s::regnamespace",
         [schema],
     )

@@ -269,7 +269,9 @@ class Draft(Configuration):
         if request.method == "POST":
             seen = request.POST.get("seen", "")
             try:
-                self.verbs.publish(row, seen=int(seen) if seen.isdecimal() else 0, by=request.actor)
+                self.verbs.publish(
+                    row, seen=int(seen) if seen.isdecimal() and len(seen) < 19 else 0, by=request.actor
+                )
             except StaleVersion:
                 problem, status = (
                     _("Somebody else changed it meanwhile. Read it again before you publish it."),

@@ -25,6 +25,10 @@ from referrals.models import BestTime, Reason
 LARGEST_FILE = 10 * 1024 * 1024
 MOST_ROWS = 20_000
 MOST_WORDS = 2000
+# As on the form for a patient's details.
+LONGEST_ADDRESS = 300
+# What no keyboard types; line breaks and tabs stand in addresses.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 # Of the words that look medical: more would not be read.
 _MOST_NAMED = 5
 
@@ -181,6 +185,11 @@ def _judge(number: int, names: Sequence[str | None], cells: Sequence[str], readi
             Problem(number, "", _("This row has more cells than the heading. Is a quotation mark missing?"))
         )
     written = {name: cell.strip() for name, cell in zip(names, cells, strict=False) if name}
+    for name, cell in written.items():
+        if _CONTROL.search(cell):
+            problems.append(
+                Problem(number, name, _("There are characters in it that nobody can see. Type it again."))
+            )
     values: dict[str, Any] = {}
     for name, convert in _CONVERSIONS.items():
         try:
@@ -287,9 +296,14 @@ def _by_word(choices: type[Need] | type[Reason] | type[BestTime]) -> dict[str, A
     return {word: code for code in choices for word in (code.value, code.label.lower().replace(" ", "_"))}
 
 
+def _at_most(most: int, text: str) -> str:
+    if len(text) > most:
+        raise _Refusal(_("This is longer than %(most)s characters.") % {"most": most})
+    return text
+
+
 def _words(text: str) -> str:
-    if len(text) > MOST_WORDS:
-        raise _Refusal(_("This is longer than %(most)s characters.") % {"most": MOST_WORDS})
+    _at_most(MOST_WORDS, text)
     if found := screen(text):
         # A list has nobody to ask. Whoever knows that the patient wants it passed on logs this one by hand.
         listed = "; ".join(f"“{each.words(text)}” ({each.kind.label})" for each in found[:_MOST_NAMED])
@@ -312,7 +326,7 @@ _CONVERSIONS: dict[str, Callable[[str], Any]] = {
     "pronouns": str,
     "phone": str,
     "email": str,
-    "address": str,
+    "address": lambda text: _at_most(LONGEST_ADDRESS, text),
     "preferred_contact": _contact,
     "message_is_safe": _yes_no,
     "needs": lambda text: _codes(Need, text),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from django.core.exceptions import ValidationError
 from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.translation import gettext as _
 
@@ -86,7 +87,7 @@ class ScreenedForm(Form):
 
     def _screen(self, name: str, text: str) -> None:
         findings = screen(text)
-        held_before = _as_typed(self.data.get(HELD + name, ""))
+        held_before = self._held_before(name)
         is_to_move = self.data.get(MOVE) == name and bool(held_before or findings)
         if is_to_move:
             self.moved.append(held_before or text)
@@ -104,6 +105,13 @@ class ScreenedForm(Form):
             self.confirmed[name] = sorted({each.kind for each in findings})
         else:
             self.add_error(name, _refusal(self.held[-1].words))
+
+    def _held_before(self, name: str) -> str:
+        """What the dialogue showed of the box; nothing where the box itself could not have held it."""
+        try:
+            return _as_typed(self.fields[name].clean(self.data.get(HELD + name, "")))
+        except ValidationError:
+            return ""
 
     def _empty(self, name: str) -> None:
         if self.fields[name].required:

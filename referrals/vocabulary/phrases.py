@@ -24,7 +24,10 @@ Span = tuple[int, int]
 
 _ALIKE = {**dict.fromkeys("‘’‚‛ʼ′`´＇", "'"), **dict.fromkeys("‐‑‒–—―−﹣－", "-")}
 _ONE_FOR_ONE = str.maketrans({**_ALIKE, **dict.fromkeys("\t\n\r\x0b\x0c\u00a0\u202f\u2007\u2009", " ")})
-_INVISIBLE = set("\u00ad\u200b\u200c\u200d\u2060\ufeff")
+# Letters of other alphabets that look just like ours, in small letters: pasted text brings them, and so do jokers.
+_LOOK_ALIKE = dict(zip("авеікмнорстухјѕһԁԛԝαεικνορτυχ", "abeikmhopctyxjshdqwaeikvoptux", strict=True))
+# Marks, and what controls direction, joining and variants: nobody sees that they stand in a word.
+_UNSEEN = ("Mn", "Me", "Cf")
 _WORD = re.compile(r"[0-9]+(?:[.,][0-9]+)*|[^\W\d_]+(?:'[^\W\d_]+)*|%")
 _SENTENCE_ENDS = re.compile(r"[.!?;]\s")
 # What may stand between the words of one term.
@@ -56,14 +59,15 @@ def fold(text: str) -> Folded:
 
 @lru_cache(maxsize=4096)
 def _plain(character: str) -> str:
-    if character in _INVISIBLE:
+    if unicodedata.category(character) in _UNSEEN:
         return ""
     if character in _ALIKE:
         return _ALIKE[character]
     if character.isspace():
         return " "
     parts = unicodedata.normalize("NFKD", character.casefold())
-    return "".join(" " if part.isspace() else part for part in parts if not unicodedata.combining(part))
+    seen = (part for part in parts if unicodedata.category(part) not in _UNSEEN)
+    return "".join(" " if part.isspace() else _LOOK_ALIKE.get(part, part) for part in seen)
 
 
 class Word(NamedTuple):
@@ -330,7 +334,8 @@ def _split(text: str) -> list[str]:
 
 # --- Misspelt words --------------------------------------------------------------------------------
 
-_SHORTEST_MISSPELT = 7
+# Longer than any word: comparing letter by letter would take long, and find nothing.
+_SHORTEST_MISSPELT, _LONGEST_MISSPELT = 7, 40
 _SOUNDS = (
     ("ph", "f"),
     ("y", "i"),
@@ -359,7 +364,7 @@ class Alike:
 
     def to(self, word: str) -> str | None:
         """The word of the list that this one is a misspelling of, or None."""
-        if len(word) < _SHORTEST_MISSPELT or not word.isalpha():
+        if not _SHORTEST_MISSPELT <= len(word) <= _LONGEST_MISSPELT or not word.isalpha():
             return None
         sound = _sound(word)
         if sound in self._by_sound:

@@ -121,6 +121,21 @@ def test_these_are_left_alone(text: str) -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize(
+    "unseen", ["\u200e", "\u2061", "\u2066", "\u2069", "\ufe0f", "\u034f", "\u180e", "\U000e0041"]
+)
+def test_what_nobody_sees_inside_a_word_hides_nothing(unseen: str) -> None:
+    text = f"She takes sertra{unseen}line."
+    [found] = screen(text)
+    assert found.words(text) == f"sertra{unseen}line"
+
+
+@pytest.mark.parametrize("written", ["sеrtrаline", "ѕertraline", "sertrаlіnе", "diаzepam", "lιthium"])
+def test_letters_that_look_just_like_ours_hide_nothing(written: str) -> None:
+    assert not written.isascii()
+    assert [each.kind for each in screen(f"She takes {written}.")] == [Kind.MEDICINE]
+
+
 def test_snomeds_check_digit_tells_its_numbers_from_others() -> None:
     assert is_snomed("44054006")
     assert is_snomed("1098041000000101")

@@ -165,6 +165,20 @@ def test_one_bad_row_means_that_nothing_is_saved(run: Import) -> None:
     assert run.saved() == []
 
 
+def test_an_address_is_no_longer_than_on_the_form(run: Import) -> None:
+    header = HEADER + ",address"
+    code, report = run(lines(f"{FIRST},Ann,Arbor,27/03/1984,{'1 Long Road ' * 30}", header=header))
+    assert (code, report["accepted"]) == (1, 0)
+    assert [(p["row"], p["column"]) for p in report["refused"]] == [(2, "address")]
+
+
+@pytest.mark.parametrize("unseen", ["\x1b[31m", "\x07", "\x7f", "\x9b"])
+def test_characters_that_nobody_types_are_refused_wherever_they_stand(run: Import, unseen: str) -> None:
+    code, report = run(lines(f"{FIRST},Ann{unseen},Arbor,27/03/1984"))
+    assert (code, report["accepted"]) == (1, 0)
+    assert [(p["row"], p["column"]) for p in report["refused"]] == [(2, "given_name")]
+
+
 def test_with_partial_the_good_rows_are_saved(run: Import) -> None:
     code, report = run(lines(f"{FIRST},Ann,Arbor,27/03/1984", f"{SECOND},,Birch,01/01/1990"), "--partial")
     assert (code, report["accepted"]) == (1, 1)

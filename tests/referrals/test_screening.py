@@ -168,6 +168,22 @@ def test_a_clinician_moves_the_words_to_a_clinical_note_with_one_click(
     assert rows(OwnWords, clinician) == []
 
 
+@pytest.mark.parametrize("held", ["sertraline " * 5000, "sertraline\x00"])
+def test_a_note_gets_nothing_that_the_box_could_not_hold(
+    surgery: Client, patient: Patient, clinician: Actor, held: str
+) -> None:
+    address = reverse("referrals:log", args=[patient.pk])
+    page = send(surgery, address, reasons=["find_work"], own_words=CLINICAL)
+    fields = {
+        "reasons": ["find_work"],
+        "own_words": CLINICAL,
+        "held_own_words": held,
+        "move_to_note": "own_words",
+    }
+    again(surgery, address, page, **fields)
+    assert [note.text for note in rows(ClinicalNote, clinician)] == [CLINICAL]
+
+
 def test_what_was_found_goes_to_the_note_and_the_new_words_stay_in_the_box(
     surgery: Client, patient: Patient, clinician: Actor
 ) -> None:

@@ -17,7 +17,9 @@ RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashe
 
 FROM python:3.13-slim
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 STATIC_ROOT=/pilot/collected
-RUN useradd --system --uid 10001 --no-create-home pilot
+RUN useradd --system --uid 10001 --no-create-home pilot && \
+    install --directory --owner pilot --mode 700 /var/lib/pilot/key && \
+    install --directory --owner pilot --mode 755 /var/lib/pilot/checkpoints
 WORKDIR /pilot
 COPY --from=packages /venv /venv
 COPY . .

@@ -8,7 +8,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 	--no-annotate --no-header
 
 help:  ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 setup:  ## the virtual environment, locked packages, static files
 	@$(PYTHON) -m pilot.building all
@@ -20,11 +20,19 @@ run:  ## the pilot with invented people, on this machine (HOST, PORT)
 test: setup  ## every test, browser tests included (ARGS="-k name")
 	@$(VENV_PYTHON) -m pytest $(ARGS)
 
+mutants: setup  ## break the access rules one at a time, to see that a test notices (an hour or two; ARGS="pilot.access.roles.*")
+	@rm -rf mutants
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" PILOT_MODE=test mutmut run $(ARGS)
+	@.venv/bin/mutmut results
+
 check: setup  ## lint, types, layers, migrations, templates, documents in step
 	@$(VENV_PYTHON) -m pilot.checking
 
 bench: setup  ## the performance table
 	@$(VENV_PYTHON) -m bench
+
+tamper-demo: setup  ## a superuser edits the log, and verifying it names the event
+	@$(VENV_PYTHON) -m tests.tamper_demo
 
 reset:  ## forget the data of this clone
 	@$(PYTHON) -m pilot.building forget
@@ -35,4 +43,4 @@ lock:  ## lock what pyproject.toml asks for (needs uv; newer versions by ARGS=--
 	@$(COMPILE) pyproject.toml --constraint requirements/development.txt --output-file requirements/production.txt
 	@$(COMPILE) $(ARGS) --group node --output-file requirements/node.txt
 
-.PHONY: help setup run test check bench reset lock
+.PHONY: help setup run test mutants check bench tamper-demo reset lock

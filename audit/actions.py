@@ -21,9 +21,39 @@ def record_refusal(relation: str | None = None, row_id: str | None = None) -> in
     return _record("refused", [], [], relation, row_id)
 
 
-def record_disclosure(patient: UUID, classes: Collection[str], recipient: str) -> int:
-    """Record that these classes of field of this patient left the pilot, and to whom."""
-    return _record("disclosed", [patient], classes, recipient)
+def record_disclosure(
+    patient: UUID,
+    *,
+    recipient_kind: str,
+    recipient: str,
+    purpose: str,
+    classes: Collection[str],
+    fields: Collection[str] = (),
+    decision: UUID | None = None,
+    relation: str | None = None,
+    row_id: str | None = None,
+) -> int:
+    """Record that something about this patient left the pilot: a line of the ledger of disclosures, and its event.
+
+    `recipient_kind` is one of `Disclosure.RecipientKind`; `decision` is the consent relied on. Refused unless the patient
+    is a subject of the surrounding `acting(…)`. Returns the event's id.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pilot.disclose(%s, %s, %s, %s, %s, %s::text[], %s::text[], %s, %s)",
+            [
+                patient,
+                recipient_kind,
+                recipient,
+                purpose,
+                decision,
+                sorted(classes),
+                sorted(fields),
+                relation,
+                row_id,
+            ],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def record_sign_in(account: UUID | None, ways: Collection[str] = ()) -> int:

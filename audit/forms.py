@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Kind
-from audit.selectors import PEOPLE, Filters
+from audit.selectors import KEY, PEOPLE, Filters, organisations
 from pilot.access import Role
 from pilot.web import fields
 from pilot.web.expectations import ASKERS, Asker
@@ -59,9 +59,19 @@ class FilterForm(Form):
         autocomplete="off",
         input_width=20,
     )
+    practice = fields.SelectField(
+        label=_("Practice or organisation"),
+        help_text=_("Its records, and what its people did"),
+        choices=[("", "")],
+        required=False,
+    )
     person = fields.TextField(label=_("Person"), required=False, max_length=36)
     since = fields.DateField(label=_("From"), required=False)
     until = fields.DateField(label=_("To"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["practice"].choices = [("", ""), *organisations()]  # type: ignore[attr-defined]
 
     def clean_action(self) -> str:
         return "".join(str(self.cleaned_data["action"]).split()).lower()
@@ -90,7 +100,7 @@ class FilterForm(Form):
 
     def _key(self, name: str, *, whole: bool = False) -> str:
         value = str(self.cleaned_data[name]).strip().lower()
-        right = r"[0-9a-f-]{36}" if whole else r"[0-9a-f]{8}[0-9a-f-]{0,28}"
+        right = r"[0-9a-f-]{36}" if whole else KEY
         if value and not re.fullmatch(right, value):
             raise ValidationError(_("Enter the first 8 characters of the key, like 3f2a9c1b"))
         return value

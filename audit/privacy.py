@@ -72,7 +72,8 @@ class Personal(Privacy):
     `unless_patient` is a condition, in SQL, under which the patient is not shown a row of their own.
     `unkept` names fields whose content must not outlive the row: history and events leave it out.
     `also` is a further condition, in SQL, that shows a row. `deletable` and `append_only` say what may happen to one.
-    `keeps_history` is off only for the log itself, which would otherwise log its own growth.
+    `keeps_history` is off only for the log itself, which would otherwise log its own growth. `sealer` names what the
+    role that grows the log's tree may do.
     `classes` sorts fields into `FIELD_CLASSES`; what is not listed is of the `default` class.
     """
 
@@ -94,6 +95,7 @@ class Personal(Privacy):
     deletable: bool = False
     append_only: bool = False
     keeps_history: bool = True
+    sealer: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         unknown = {self.default, *self.classes} - set(FIELD_CLASSES)
@@ -127,6 +129,7 @@ class Impersonal(Privacy):
     column: whoever's id it holds may change the row too.
     `reads_only` tables are filled by the database alone. Rows that are not `deletable` stay.
     `unkept` fields are left out of history and events; of `secret` ones an event says that they changed, and no more.
+    `sealer` names what the role that grows the log's tree may do.
     """
 
     why: str
@@ -137,6 +140,7 @@ class Impersonal(Privacy):
     deletable: bool = True
     unkept: Sequence[str] = ()
     secret: Sequence[str] = ()
+    sealer: Sequence[str] = ()
 
     @property
     def is_audited(self) -> bool:

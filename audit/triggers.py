@@ -6,11 +6,15 @@ search path, and names every object in full, so that a temporary table cannot st
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pgtrigger
 from django.apps import apps
 from pgtrigger import compiler, utils
+
+from audit.privacy import declared, privacy_of
 
 # The name of an event's kind by trigger operation, and of simple-history's by the same.
 _OPERATIONS = "CASE TG_OP WHEN 'INSERT' THEN '{0}' WHEN 'UPDATE' THEN '{1}' ELSE '{2}' END"
@@ -73,6 +77,7 @@ class ChangeTrigger(PinnedTrigger):
         ("doing", "text := nullif(current_setting('pilot.action', true), '')"),
         ("because", "text := nullif(current_setting('pilot.reason', true), '')"),
         ("nonce", "uuid := gen_random_uuid()"),
+        ("reason_nonce", "uuid"),
         ("changed", "text[]"),
         ("event_id", "bigint"),
     ]
@@ -86,13 +91,12 @@ class ChangeTrigger(PinnedTrigger):
     def get_func(self, model: Any) -> str:
         # Migrations compile against a bare copy of the model that knows neither its history nor its privacy.
         model = apps.get_model(model._meta.label)
-        unkept, secret = getattr(model.privacy, "unkept", ()), getattr(model.privacy, "secret", ())
-        noticed = [f for f in model._meta.local_concrete_fields if f.name not in unkept]
+        noticed, kept = _noticed(model), kept_columns(model)
         history: Any = model.history.model._meta
-        quoted = [utils.quote(f.column) for f in noticed if f.name not in secret]
+        quoted = [utils.quote(column) for column in kept]
         changed = ", ".join(
             f"CASE WHEN OLD.{utils.quote(c)} IS DISTINCT FROM NEW.{utils.quote(c)} THEN '{c}' END"
-            for c in (f.column for f in noticed)
+            for c in (field.column for field in noticed)
         )
         row = ", ".join(f"r.{q}" for q in quoted)
         patient = _column(model, "patient")
@@ -108,12 +112,14 @@ class ChangeTrigger(PinnedTrigger):
                 IF cardinality(changed) = 0 THEN RETURN NULL; END IF;
             END IF;
             IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
-            INSERT INTO public.audit_event (at, transaction, kind, actor, role, action, reason, request, relation,
-                    row_id, patient_id, practice_id, columns, digest)
+            IF because IS NOT NULL THEN reason_nonce := gen_random_uuid(); END IF;
+            INSERT INTO public.audit_event (at, transaction, kind, actor, role, action, reason, reason_nonce,
+                    reason_digest, request, relation, row_id, patient_id, practice_id, columns, shape, digest)
                 VALUES (clock_timestamp(), pg_current_xact_id()::text::bigint,
                     {_OPERATIONS.format("created", "changed", "deleted")}, who, acting_role, doing, because,
+                    reason_nonce, sha256(uuid_send(reason_nonce) || textsend(because)),
                     nullif(current_setting('pilot.request', true), ''), '{model._meta.db_table}',
-                    r.{pk}::text, {patient}, {practice}, coalesce(changed, ARRAY[]::text[]),
+                    r.{pk}::text, {patient}, {practice}, coalesce(changed, ARRAY[]::text[]), '{shape(model)}',
                     sha256(uuid_send(nonce) || record_send(ROW({row}))))
                 RETURNING id INTO event_id;
             INSERT INTO public.{utils.quote(history.db_table)} ({", ".join(quoted)}, history_date,
@@ -122,6 +128,30 @@ class ChangeTrigger(PinnedTrigger):
                     CASE WHEN who ~ '^[0-9a-f-]{{36}}$' THEN who::uuid END, acting_role, doing, event_id, nonce);
             RETURN NULL;
         """
+
+
+def kept_columns(model: Any) -> list[str]:
+    """The columns whose content goes into history and digest, in the order in which they are hashed."""
+    secret = getattr(model.privacy, "secret", ())
+    return [field.column for field in _noticed(model) if field.name not in secret]
+
+
+def shape(model: Any) -> str:
+    """The name under which `Shape` keeps today's columns of this model."""
+    named = "\0".join([model._meta.db_table, *kept_columns(model)])
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def shapes() -> Iterator[tuple[str, str, list[str]]]:
+    """(name, table, columns) of every audited model, for the owner to keep: without it a digest cannot be made again."""
+    for model in declared():
+        if privacy_of(model).is_audited:
+            yield shape(model), model._meta.db_table, kept_columns(model)
+
+
+def _noticed(model: Any) -> list[Any]:
+    unkept = getattr(model.privacy, "unkept", ())
+    return [field for field in model._meta.local_concrete_fields if field.name not in unkept]
 
 
 class TruncateTrigger(PinnedTrigger):
@@ -137,15 +167,53 @@ class TruncateTrigger(PinnedTrigger):
 
 
 class AppendOnlyTrigger(PinnedTrigger):
-    """Rows are added and never altered: UPDATE and DELETE are refused, whoever asks."""
+    """Rows are added and never altered: UPDATE and DELETE are refused, whoever asks.
+
+    But for `pilot.erase`: in the transaction that put up a patient's tombstone their rows go. Only that function can put one
+    up, and no setting stands in for it. Of the log itself nothing goes unless it is said here: `goes` for a whole row,
+    `empties` for columns that become NULL, everything else staying as it is.
+    """
 
     name = "append_only"
     level = pgtrigger.Row
     when = pgtrigger.Before
     operation = pgtrigger.Update | pgtrigger.Delete
 
+    def __init__(self, *, goes: bool = False, empties: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.goes, self.empties = goes, empties
+
     def get_func(self, model: Any) -> str:
-        return _refusal(f"{model._meta.db_table} only ever grows", "TG_OP")
+        privacy = apps.get_model(model._meta.label).privacy
+        refusal = _refusal(f"{model._meta.db_table} only ever grows", "TG_OP")
+        patient = getattr(privacy, "patient", None)
+        if self.empties:
+            emptied = " ".join(f"OLD.{utils.quote(column)} := NULL;" for column in self.empties)
+            return f"""
+            IF TG_OP = 'UPDATE' AND {_being_erased(f"OLD.{utils.quote(patient)}", "OLD.id")} THEN
+                {emptied}
+                IF NEW IS NOT DISTINCT FROM OLD THEN RETURN NEW; END IF;
+            END IF;
+            {refusal}"""
+        if self.goes or (patient and privacy.is_audited):
+            return f"""
+            IF TG_OP = 'DELETE' AND {_being_erased(f"OLD.{utils.quote(patient)}")} THEN
+                RETURN OLD;
+            END IF;
+            {refusal}"""
+        return refusal
+
+
+def _being_erased(patient: str, event: str = "") -> str:
+    """The condition that this very transaction has put up the tombstone of this patient, or of one of an event's."""
+    whose = f"t.patient_id = {patient}"
+    if event:
+        whose += f""" OR EXISTS (
+                    SELECT FROM public.audit_subject s WHERE s.event_id = {event} AND s.patient_id = t.patient_id)"""
+    return f"""EXISTS (
+                SELECT FROM public.audit_erasure t
+                WHERE t.transaction = pg_current_xact_id()::text::bigint AND t.at = transaction_timestamp()
+                    AND ({whose}))"""
 
 
 def _refusal(sentence: str, operation: str) -> str:

@@ -10,9 +10,7 @@ import io
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -24,10 +22,12 @@ from audit import selectors, words
 from audit.actions import record_look
 from audit.forms import AskerForm, FilterForm
 from audit.models import Event
+from audit.sealing.state import sealing_state
+from audit.values.actions import CHANGES
 from pilot.access import Permission, Reach, Role, may
 from pilot.access.roles import in_words, reaches_of, roles_with
 from pilot.web.expectations import ASKERS, VISITOR, Address, Asker, Cell, Outcome, addresses, answers, cells
-from pilot.web.lists import SEARCH, ListPage, Sort
+from pilot.web.lists import AFTER, BEFORE, SEARCH, ListPage, unseal
 from pilot.web.views import Page, PilotView, PublicPage
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ class Log(ListPage):
     permission = Permission.REVIEW_AUDIT
     template_name = "audit/log.jinja"
     title = _("Who did what")
-    sorts = {"newest": Sort(_("Newest first"), "id", descending=True)}
-    page_size = 50
     search_label = _("Name or e-mail address of a member of staff")
 
     @cached_property
@@ -50,21 +48,36 @@ class Log(ListPage):
         form.is_valid()
         return form
 
-    def rows(self) -> QuerySet[Event]:
-        if self.filter_form.errors:
-            return selectors.events(self.actor, selectors.Filters()).none()
-        return selectors.events(self.actor, self.filter_form.filters)
-
-    def search(self, rows: QuerySet[Event], text: str) -> QuerySet[Event]:
-        return selectors.by_staff_called(rows, text)
-
-    def show(self, *, status: int = 200, **more: Any) -> TemplateResponse:
-        lines = selectors.lines(more["page"])
-        return super().show(status=status, lines=lines, asked=self._asked(lines), **more)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        called, form = unseal(request.GET.get(SEARCH, "")), self.filter_form
+        found = selectors.Found([])
+        if not form.errors:
+            before, after = (_number(request.GET.get(name, "")) for name in (BEFORE, AFTER))
+            found = selectors.page(self.actor, form.filters, called=called, before=before, after=after)
+        lines = selectors.lines(found.events)
+        response = self.show(
+            lines=lines,
+            sealing=None if request.GET else sealing_state(),
+            found=found,
+            searched=called,
+            search_label=self.search_label,
+            search_action=request.get_full_path(),
+            asked=self._asked(lines),
+            older_href=self._address(before=str(found.older), after="") if found.older else "",
+            newer_href=self._address(after=str(found.newer), before="") if found.newer else "",
+        )
+        record_look([], [words.LOG])
+        return response
 
     def context(self) -> dict[str, Any]:
         kept = {name: self.request.GET[name] for name in (SEARCH, "person") if name in self.request.GET}
-        return {"form": self.filter_form, "kept": kept, "log_address": reverse("audit:log")}
+        narrowed = {name: str(each) for name, each in self.request.GET.items() if name not in (BEFORE, AFTER)}
+        return {
+            "form": self.filter_form,
+            "kept": kept,
+            "log_address": reverse("audit:log"),
+            "export_address": f"{reverse('audit:export')}?{urlencode(narrowed)}".rstrip("?"),
+        }
 
     def _asked(self, lines: list[selectors.Line]) -> list[tuple[str, str]]:
         """What the page was narrowed to, in words: (what, which)."""
@@ -73,11 +86,6 @@ class Log(ListPage):
         if "person" in found and lines:
             found["person"] = lines[0].who
         return [(str(form[name].label), value) for name, value in found.items()]
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        page = super().get(request, *args, **kwargs)
-        record_look([], [words.LOG])
-        return page
 
 
 class OpenEvent(Page):
@@ -104,7 +112,28 @@ class OpenEvent(Page):
             "keys": [words.key(patient) for patient in patients],
             "practice": selectors.practice_name(self.row),
             "digest": bytes(self.row.digest).hex() if self.row.digest else "",
+            "can_open": self.row.kind in CHANGES and words.model_of(self.row.relation) is not None,
         }
+
+    def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
+        return [(Log.title, reverse("audit:log"))]
+
+
+class Story(Page):
+    """Everything around one patient, day by day: changes, looks, refusals, what was sent. Opening it is a look at them."""
+
+    permission = Permission.REVIEW_AUDIT
+    about = {"patient_id": Event}
+    template_name = "audit/story.jinja"
+    title = _("Everything around one patient")
+
+    def get_row(self) -> selectors.Story:
+        before = _number(self.request.GET.get(BEFORE, ""))
+        return selectors.story(self.actor, self.kwargs["patient_id"], before=before)
+
+    def context(self) -> dict[str, Any]:
+        record_look(self.row.patients, [words.LOG])
+        return {"caption": _("Patient %(key)s") % {"key": self.row.key}}
 
     def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
         return [(Log.title, reverse("audit:log"))]
@@ -217,6 +246,11 @@ class WhoMayDoWhat(PublicPage):
             "permissions": [(capfirst(each.label), _who_has(each)) for each in _telling(Permission)],
             "reviews": self.request.actor is not None and may(self.request.actor, Permission.REVIEW_AUDIT),
         }
+
+
+def _number(text: str) -> int | None:
+    """The number of an event that stands in an address; None for anything that is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
 
 
 def _first_part(address: Address) -> str:

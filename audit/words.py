@@ -68,6 +68,16 @@ WAYS: dict[str, _StrOrPromise] = {
 }
 
 
+# What guardians do here, by the action's name.
+BY_GUARDIANS: dict[str, _StrOrPromise] = {
+    "audit.values_opened": gettext_lazy("Opening what changed, with a reason"),
+    "audit.patient_looked_for": gettext_lazy("Looking for a patient’s key, with a reason"),
+    "audit.exported": gettext_lazy("Taking a part of this log away"),
+    "audit.question_answered": gettext_lazy("Noting the answer to a question"),
+    "audit.story": gettext_lazy("Page: everything around one patient"),
+}
+
+
 def what(event: Event) -> str:
     """“Changed: referral”, “Looked at: name and contact details, clinical notes”, “Sign-in: signed out”."""
     kind = str(Kind(event.kind).label)
@@ -76,6 +86,10 @@ def what(event: Event) -> str:
         by_what = ", ".join(str(WAYS.get(way, way)) for way in event.columns)
         told = f"{kind}: {SIGN_INS.get(happened, happened.replace('_', ' '))}"
         return _("%(told)s, by %(what)s") % {"told": told, "what": by_what} if by_what else told
+    if event.kind == Kind.READ and event.relation:
+        # Only the guardian's own opening of values is a look at a single change.
+        told = _("Opened what changed in: %(record)s") % {"record": record(event.relation)}
+        return f"{told} ({classes(event.columns)})" if event.columns else told
     named = classes(event.columns) if event.kind in (Kind.READ, Kind.DISCLOSED) else record(event.relation)
     return f"{kind}: {named}" if named else kind
 
@@ -88,6 +102,11 @@ def record(relation: str | None) -> str:
 
 def classes(names: Iterable[str]) -> str:
     return ", ".join(str(CLASSES.get(name, name)) for name in sorted(names, key=_place))
+
+
+def model_of(relation: str | None) -> type[models.Model] | None:
+    """The model whose rows a table holds, if it is one of ours."""
+    return _models().get(relation or "")
 
 
 def parts(event: Event) -> list[str]:
@@ -103,6 +122,8 @@ def doing(event: Event) -> str:
     name = event.action
     if event.kind == Kind.SIGN_IN and event.actor.startswith(SYSTEM_PREFIX):
         return _("Signing in")
+    if name in BY_GUARDIANS:
+        return str(BY_GUARDIANS[name])
     if name in ACTIONS:
         return capfirst(name.replace(".", " ").replace("_", " "))
     place = name.replace(".", ", ").replace("_", " ").replace("-", " ")

@@ -1,8 +1,7 @@
-"""What the second wall and the audit cost: the same code on two clones of one database, with and without them."""
+"""What the second wall costs who reads: the same code on two clones of one database, with and without it."""
 
 from __future__ import annotations
 
-import datetime as dt
 import statistics
 import time
 from collections.abc import Callable
@@ -11,26 +10,26 @@ from typing import Any
 from django.db import connections
 
 from bench.table import Row
+from bench.writing import take_down_the_walls
 
 FEW, MANY, PAGE, ROUNDS = 1_000, 100_000, 25, 40
 
 
 def measure() -> list[Row]:
-    """Writing with history, event and policies against writing without; a practice's newest referrals, few and many."""
+    """A practice's newest referrals, few and many, with policies and without."""
     from tests.databases import Cloner
 
     cloner = Cloner()
     cloner.prepare()
     try:
         with cloner.clone():
-            written, listed_few, listed_many = _measured()
+            listed_few, listed_many = _measured()
         with cloner.clone():
-            _take_down_the_walls()
-            bare_written, _, bare_many = _measured()
+            take_down_the_walls()
+            _, bare_many = _measured()
     finally:
         cloner.close()
     return [
-        Row("create + update, audited and walled ÷ neither", written / bare_written, 1.5),
         Row(
             f"list of {PAGE} at {MANY:,} rows, policies + filter ÷ filter alone", listed_many / bare_many, 1.3
         ),
@@ -38,35 +37,17 @@ def measure() -> list[Row]:
     ]
 
 
-def _measured() -> tuple[float, float, float]:
-    """Seconds for writing a patient, and for a page of referrals at few and at many rows: medians."""
+def _measured() -> tuple[float, float]:
+    """Seconds for a page of referrals at few and at many rows: medians."""
     from pilot.access import Role
     from tests import factories
 
     pilot = factories.make_pilot()
     actor = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
-    written = _median(lambda: _write(pilot.practice, actor))
     _fill(pilot.practice, FEW)
     few = _median(lambda: _list(actor))
     _fill(pilot.practice, MANY - FEW)
-    return written, few, _median(lambda: _list(actor))
-
-
-def _write(practice: Any, by: Any) -> None:
-    from uuid import uuid4
-
-    from pilot.access import acting
-    from pilot.people.models import Patient
-
-    key = uuid4()
-    with acting(by, "bench.written", patients=[key]):
-        patient = Patient(
-            id=key, practice=practice, given_name="Ann", family_name="Arbor", nhs_number_unknown=True,
-            date_of_birth=dt.date(1984, 3, 27),
-        )  # fmt: skip
-        patient.save(force_insert=True)
-        patient.given_name = "Anna"
-        patient.save(update_fields=["given_name"])
+    return few, _median(lambda: _list(actor))
 
 
 def _list(by: Any) -> None:
@@ -100,17 +81,6 @@ def _fill(practice: Any, rows: int) -> None:
     with connections["owner"].cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
-
-
-def _take_down_the_walls() -> None:
-    """No triggers and no row policies: the database as a project without them would have it."""
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(
-            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-        )
-        for (name,) in cursor.fetchall():
-            cursor.execute(f'ALTER TABLE "{name}" DISABLE TRIGGER USER')
-            cursor.execute(f'ALTER TABLE "{name}" DISABLE ROW LEVEL SECURITY')
 
 
 def _median(work: Callable[[], None]) -> float:

@@ -20,6 +20,7 @@ from coaching.models import DistressCall, Goal, Session, SessionStatus
 from consent.models import NEEDED_TO_BEGIN, Purpose
 from consent.policies import check_consent
 from pilot.access import Actor, Permission, action
+from pilot.access.later import soon
 from pilot.outbox.actions import post, stop_about
 from pilot.outbox.models import Message
 from pilot.outbox.policies import preferred_channel
@@ -314,4 +315,4 @@ def _email_soon(call: DistressCall) -> None:
     from coaching.tasks import email_clinicians
 
     # Not retried here: the clinicians' pages show the call already, and the clock sends what was not sent.
-    transaction.on_commit(lambda: email_clinicians.apply_async(retry=False), robust=True)
+    soon(email_clinicians)

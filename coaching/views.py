@@ -16,6 +16,7 @@ from consent.policies import holds
 from pilot.access import Permission
 from pilot.people.models import Need, Patient
 from pilot.web.lists import ListPage, Sort
+from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page, PageParts
 from referrals.models import BestTime, Reason, Referral, Status
 
@@ -185,6 +186,20 @@ class OpenSession(CoachingParts, Page):
         return {"has_begun": policies.has_begun(self.row)}
 
 
+class SessionPast(CoachingParts, PastParts, Page):
+    permission = Permission.RECORD_SESSIONS
+    about = {"pk": Session}
+    template_name = "coaching/past.jinja"
+
+    row: Session
+
+    def get_row(self) -> Session:
+        return selectors.session(self.actor, self.kwargs["pk"])
+
+    def breadcrumbs(self) -> list[tuple[_StrOrPromise, str]]:
+        return [*super().breadcrumbs(), (_("Session"), reverse("coaching:session", args=[self.row.pk]))]
+
+
 class Move(SessionForms):
     title = gettext_lazy("Change the time or place")
     form_class = SessionForm
@@ -309,3 +324,14 @@ class ChangeGoal(CoachingForm):
         actions.change_goal(self.row, version=self.version, **form.cleaned_data, by=self.actor)
         self.say(_("The goal is saved."))
         return self.back()
+
+
+class GoalPast(CoachingParts, PastParts, Page):
+    permission = Permission.RECORD_SESSIONS
+    about = {"pk": Goal}
+    template_name = "coaching/past.jinja"
+
+    row: Goal
+
+    def get_row(self) -> Goal:
+        return selectors.goal(self.actor, self.kwargs["pk"])

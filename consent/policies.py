@@ -55,8 +55,18 @@ class AlreadyRecorded(ValidationError):  # noqa: N818 (what is the matter, as a 
 
 def holds(patient_id: UUID, purpose: Purpose) -> bool:
     """Whether the patient's agreement to this stands today. One query; nothing of it is shown to anybody."""
-    latest = Decision.objects.filter(patient_id=patient_id, purpose=purpose).latest_per_purpose()
-    return Decision.objects.filter(pk__in=latest.values("pk")).holding(timezone.localdate()).exists()
+    return relied_on(patient_id, purpose) is not None
+
+
+def relied_on(patient_id: UUID, purpose: Purpose, at: dt.datetime | None = None) -> UUID | None:
+    """The key of the decision by which the patient agrees to this today, or agreed to it at that moment; None where
+    there is none. One query.
+    """
+    decisions = Decision.objects.filter(patient_id=patient_id, purpose=purpose)
+    # Now is whatever stands: the clock of another machine may be ahead of ours.
+    latest = (decisions.filter(created_at__lte=at) if at else decisions).latest_per_purpose()
+    standing = Decision.objects.filter(pk__in=latest.values("pk")).holding(timezone.localdate(at))
+    return standing.values_list("pk", flat=True).first()
 
 
 def check_consent(patient: Patient, *purposes: Purpose) -> None:

@@ -29,31 +29,54 @@ PRODUCTION = {
 }
 
 
+TEST = {"PILOT_MODE": "test", "PILOT_DEMO": "1"}
+MAKE_MIGRATIONS = (
+    "PILOT_MODE=test PILOT_DEMO=1 .venv/bin/python manage.py makemigrations APP --name WHAT_CHANGED"
+)
+
+
 @dataclass(frozen=True)
 class Step:
-    """One check: what it holds true, and the command that says so."""
+    """One check: what it holds true, the command that says so and, where there is one, the command that mends it."""
 
     name: str
     command: tuple[str, ...]
-    environment: dict[str, str] = field(default_factory=lambda: {"PILOT_MODE": "test", "PILOT_DEMO": "1"})
+    mend: str = ""
+    environment: dict[str, str] = field(default_factory=lambda: dict(TEST))
 
 
 STEPS = [
     Step("Types hold (mypy)", (str(BIN / "mypy"),)),
     Step("No lint (ruff)", (str(BIN / "ruff"), "check", ".")),
-    Step("Python is formatted (ruff)", (str(BIN / "ruff"), "format", "--check", ".")),
+    Step(
+        "Python is formatted (ruff)",
+        (str(BIN / "ruff"), "format", "--check", "."),
+        mend=".venv/bin/ruff format FILE",
+    ),
     Step("Imports go down only (import-linter)", (str(BIN / "lint-imports"), "--no-logo")),
     Step("Templates have no lint (djlint)", (str(BIN / "djlint"), "--quiet", "--lint", "templates")),
-    Step("Migrations match the models", (*MANAGE, "makemigrations", "--check", "--dry-run")),
+    Step(
+        "Migrations match the models, histories and triggers",
+        (*MANAGE, "makemigrations", "--check", "--dry-run"),
+        mend=f"{MAKE_MIGRATIONS} (for each app named above), then manage.py migrate",
+    ),
     Step(
         "Migrations are in one line, and Django's own checks", (*MANAGE, "check", "--fail-level", "WARNING")
     ),
-    Step("Production is secure", (*MANAGE, "check", "--deploy", "--fail-level", "WARNING"), PRODUCTION),
+    Step(
+        "Production is secure",
+        (*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),
+        environment=PRODUCTION,
+    ),
     Step(
         "docker-compose.yml follows the Compose schema",
         (str(BIN / "check-jsonschema"), "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"),
     ),
-    Step("Generated documents are in step", (*MANAGE, "write_docs", "--check")),
+    Step(
+        "Generated documents are in step",
+        (*MANAGE, "write_docs", "--check"),
+        mend="PILOT_MODE=test PILOT_DEMO=1 .venv/bin/python manage.py write_docs",
+    ),
 ]
 
 
@@ -86,6 +109,8 @@ def _run(step: Step) -> bool:
     )
     held = done.returncode == 0
     output = "" if held else "\n" + done.stdout.rstrip()
+    if step.mend and not held:
+        output += f"\nThis mends it: {step.mend}"
     mark = "ok  " if held else "NOT "
     print(f"{mark} {step.name} ({time.monotonic() - started:.1f} s){output}", flush=True)
     return held

@@ -18,6 +18,15 @@ PREPARING = 7_010_426
 OLDEST = 150000
 
 
+# Large objects lie beside all tables and have no row policies, and only a superuser can close them to everybody.
+NO_LARGE_OBJECTS = """DO $$ DECLARE one regprocedure; BEGIN
+    FOR one IN SELECT oid FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+        AND proname ~ '^lo(_|read$|write$)' AND has_function_privilege('public', oid, 'EXECUTE')
+    LOOP EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', one); END LOOP;
+END $$"""
+MAY_MAKE_LARGE_OBJECTS = "SELECT has_function_privilege(%s, 'pg_catalog.lo_create(oid)', 'EXECUTE')"
+
+
 class DatabaseNotReadyError(RuntimeError):
     """The database cannot be used as it is; the message says what to grant or change."""
 
@@ -36,9 +45,15 @@ class Roles:
         return (self.owner, self.app, self.sealer, self.auditor)
 
 
-def roles_of(*, owner_url: str, app_url: str) -> Roles:
-    """The role names that these URLs log in as; the sealer and the auditor keep their usual names."""
-    return Roles(owner=_user(owner_url), app=_user(app_url))
+def roles_of(*, owner_url: str, app_url: str, sealer_url: str = "", auditor_url: str = "") -> Roles:
+    """The role names that these URLs log in as; without a URL, the sealer and the auditor keep their usual names."""
+    usual = Roles()
+    return Roles(
+        owner=_user(owner_url),
+        app=_user(app_url),
+        sealer=_user(sealer_url) if sealer_url else usual.sealer,
+        auditor=_user(auditor_url) if auditor_url else usual.auditor,
+    )
 
 
 def for_django(url: str, **extra: Any) -> dict[str, Any]:
@@ -64,26 +79,33 @@ def prepare_embedded(superuser_url: str, name: str, *, for_tests: bool) -> None:
             _run(connection, "GRANT pg_signal_backend TO {}", roles.owner)
         if not _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", name):
             _run(connection, "CREATE DATABASE {} OWNER {}", name, roles.owner)
+        # Every database: those to come are copied from one of them.
+        rows = connection.execute("SELECT datname FROM pg_database WHERE datallowconn").fetchall()
+        for (each,) in rows:
+            with psycopg.connect(superuser_url, autocommit=True, dbname=each) as there:
+                there.execute(NO_LARGE_OBJECTS)
     close_to_public(superuser_url, name, roles)
 
 
-def prepare(*, owner_url: str, app_url: str) -> None:
+def prepare(*, owner_url: str, app_url: str, sealer_url: str = "", auditor_url: str = "") -> None:
     """Make the roles that are missing in a PostgreSQL run by somebody else, and check those that exist.
 
-    The owner needs CREATEROLE for this, unless all roles are there already, and must own the database.
+    The owner needs CREATEROLE for this, unless all roles are there already, and must own the database. A role whose
+    URL is not given is made without a password: nobody can use it yet.
     """
-    roles = roles_of(owner_url=owner_url, app_url=app_url)
-    if roles.owner == roles.app:
+    roles = roles_of(owner_url=owner_url, app_url=app_url, sealer_url=sealer_url, auditor_url=auditor_url)
+    if len(set(roles.all)) < len(roles.all):
         raise DatabaseNotReadyError(
-            "DATABASE_URL and OWNER_DATABASE_URL log in as the same role; they must differ."
+            "DATABASE_URL, OWNER_DATABASE_URL, SEALER_DATABASE_URL and AUDITOR_DATABASE_URL must log in as different roles."
         )
+    urls = {roles.app: app_url, roles.sealer: sealer_url, roles.auditor: auditor_url}
     with _preparing(owner_url) as connection:
         if connection.info.server_version < OLDEST:
             raise DatabaseNotReadyError("PostgreSQL 15 or newer is needed.")
         for role in roles.all:
             if _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", role):
                 continue
-            password = conninfo_to_dict(app_url).get("password") if role == roles.app else None
+            password = conninfo_to_dict(urls.get(role) or "").get("password")
             try:
                 _create_role(connection, role, password=str(password) if password else None)
             except psycopg.errors.InsufficientPrivilege as error:
@@ -204,6 +226,17 @@ if __name__ == "__main__":
     if missing:
         sys.exit(f"Set {' and '.join(missing)} first.")
     try:
-        prepare(owner_url=os.environ["OWNER_DATABASE_URL"], app_url=os.environ["DATABASE_URL"])
+        prepare(
+            owner_url=os.environ["OWNER_DATABASE_URL"],
+            app_url=os.environ["DATABASE_URL"],
+            sealer_url=os.environ.get("SEALER_DATABASE_URL", ""),
+            auditor_url=os.environ.get("AUDITOR_DATABASE_URL", ""),
+        )
+        with psycopg.connect(os.environ["DATABASE_URL"]) as app:
+            row = app.execute(MAY_MAKE_LARGE_OBJECTS, [app.info.user]).fetchone()
+        if row and row[0]:
+            sys.stdout.write(
+                f"Advice: so that nobody makes large objects, as a superuser run\n{NO_LARGE_OBJECTS};\n"
+            )
     except (DatabaseNotReadyError, psycopg.OperationalError) as error:
         sys.exit(str(error).strip())

@@ -9,6 +9,7 @@ import secrets
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -68,21 +69,31 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # --- Where the servers are ---
 
 _app_url, _owner_url = env.str("DATABASE_URL", ""), env.str("OWNER_DATABASE_URL", "")
+_sealer_url, _auditor_url = env.str("SEALER_DATABASE_URL", ""), env.str("AUDITOR_DATABASE_URL", "")
 _redis_url = env.str("REDIS_URL", "")
 if bool(_app_url) != bool(_owner_url):
     raise ImproperlyConfigured("Set both DATABASE_URL and OWNER_DATABASE_URL, or neither.")
 if not (_app_url and _redis_url):
     _servers = embedded.servers(HOME / "test" if MODE == "test" else HOME, disposable=MODE == "test")
-    _app_url, _owner_url = _app_url or _servers.app_url, _owner_url or _servers.owner_url
+    if not _app_url:
+        _app_url, _owner_url = _servers.app_url, _servers.owner_url
+        _sealer_url, _auditor_url = _servers.sealer_url, _servers.auditor_url
     _redis_url = _redis_url or _servers.redis_url
 
-# `default` serves requests and tasks; `owner` owns the tables and is used by migrations only.
+# `default` serves requests and tasks; `owner` owns the tables and is used by migrations only. `sealer` grows the log's
+# tree and `auditor` reads everything and writes nothing: they are there where their URLs are, which a web server needs not.
 # Connections are kept between requests, since a new one costs more than most queries.
 DATABASES = {
     "default": database.for_django(_app_url, CONN_MAX_AGE=600, CONN_HEALTH_CHECKS=True),
     "owner": database.for_django(_owner_url),
 }
-DATABASE_ROLES = database.roles_of(owner_url=_owner_url, app_url=_app_url)
+if _sealer_url:
+    DATABASES["sealer"] = database.for_django(_sealer_url)
+if _auditor_url:
+    DATABASES["auditor"] = database.for_django(_auditor_url)
+DATABASE_ROLES = database.roles_of(
+    owner_url=_owner_url, app_url=_app_url, sealer_url=_sealer_url, auditor_url=_auditor_url
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES: dict[str, dict[str, Any]] = {
@@ -355,6 +366,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     },
     "forget-old-lists": {"task": "referrals.forget_old_lists", "schedule": 24 * 60 * 60.0},
     "publish-figures": {"task": "dashboards.publish", "schedule": 6 * 60 * 60.0},
+    "seal-the-log": {"task": "audit.seal", "schedule": 20.0, "options": {"expires": 20.0}},
+    "mail-checkpoint": {"task": "audit.mail_checkpoint", "schedule": 24 * 60 * 60.0},
 }
 
 # --- History and triggers ---
@@ -362,6 +375,22 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
 # Database triggers write the history; simple-history's own writer would miss bulk and raw changes.
 SIMPLE_HISTORY_ENABLED = False
 PGTRIGGER_MIGRATIONS = True
+
+# --- Sealing the log (docs/audit.md) ---
+
+_audit_home = "" if PRODUCTION else str(HOME / MODE / "audit")
+# Where checkpoints go: a directory that the database cannot reach, kept and copied like a ledger.
+AUDIT_CHECKPOINT_DIR = env.str("AUDIT_CHECKPOINT_DIR", _audit_home and f"{_audit_home}/checkpoints")
+# The file of the private key that signs them. Outside production it is made when it is first needed.
+AUDIT_SIGNING_KEY = env.str("AUDIT_SIGNING_KEY", _audit_home and f"{_audit_home}/key")
+# While a key is replaced: the file of the one before.
+AUDIT_OLD_SIGNING_KEY = env.str("AUDIT_OLD_SIGNING_KEY", "")
+# The public keys by which checkpoints are believed, those retired included: a file of them, or themselves.
+AUDIT_VERIFIERS = env.str("AUDIT_VERIFIERS", "")
+# What the log is called in its checkpoints and keys. It never changes while the log goes on.
+AUDIT_ORIGIN = env.str("AUDIT_ORIGIN", "") or f"{urlsplit(BASE_URL).netloc}/log"
+# A second copy of the newest checkpoint goes to these addresses once a day.
+AUDIT_CHECKPOINT_EMAIL = env.list("AUDIT_CHECKPOINT_EMAIL", default=[])
 
 # --- Logs: to standard output, and nothing about a person ---
 

@@ -11,7 +11,8 @@ not in the lists, abbreviations that are also words, other languages. It does no
 because of it; docs/clinical-terms.md says how often it is right. It knows nobody, keeps nothing and asks no network.
 
 Promised, and tested: never raises; every span lies in the text; whether letters are capitals, how wide the spaces
-are, and which apostrophes and hyphens were typed changes nothing, but for codes, where capitals carry meaning.
+are, which apostrophes and hyphens were typed, and whether a term was taken apart by a sign, a gap or letter by letter
+changes nothing, but for codes, where capitals carry meaning (one with a point is found in small letters too).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from referrals.vocabulary.patterns import find_codes, find_doses
-from referrals.vocabulary.phrases import Phrases, Vocabulary, fold, read_words
+from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, fold, read_words
+from referrals.vocabulary.split import joined
 
 _FOLDER = Path(__file__).parent / "vocabulary"
 
@@ -65,6 +67,8 @@ def screen(text: str) -> list[Finding]:
     folded = fold(text)
     words = read_words(folded.text)
     found = _vocabulary().find(words)
+    for kind, its_spans in _split(folded.text, words).items():
+        found[kind] += its_spans
     found[Kind.DOSE] = find_doses(folded.text, found[Kind.MEDICINE])
     spans = [
         Finding(folded.places[start], folded.places[end - 1] + 1, Kind(kind))
@@ -74,6 +78,18 @@ def screen(text: str) -> list[Finding]:
     diagnoses = [(each.start, each.end) for each in spans if each.kind is Kind.DIAGNOSIS]
     spans += [Finding(start, end, Kind.CODE) for start, end in find_codes(text, diagnoses)]
     return _without_parts(spans)
+
+
+def _split(text: str, words: Words) -> dict[str, list[Span]]:
+    """Terms with a word in them that was taken apart."""
+    whole, is_joined = joined(text, words, _vocabulary().knows)
+    if not any(is_joined):
+        return {}
+    places = [(word.start, word.end) for word, joined_up in zip(whole, is_joined, strict=True) if joined_up]
+    return {
+        kind: [span for span in spans if any(span[0] <= start and end <= span[1] for start, end in places)]
+        for kind, spans in _vocabulary().find(whole).items()
+    }
 
 
 def _without_parts(found: list[Finding]) -> list[Finding]:

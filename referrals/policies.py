@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from audit.erasure.retention import register_support
 from pilot.access import Actor, Role
 from pilot.access.projections import Projection, register_projection
 from pilot.access.transitions import StateMachine, Transition
@@ -63,6 +64,18 @@ register_projection(
         "SELECT a.person_id, a.referral_id, a.role FROM public.referrals_allocation a WHERE a.ended_at IS NULL",
         "SELECT patient_id FROM public.referrals_referral WHERE id = %s",
     )
+)
+# Somebody on a list that nobody has decided on yet may be about to be referred again.
+_NAMED_ON_A_LIST = """
+    SELECT FROM public.people_patient p JOIN public.referrals_importbatch b ON b.practice_id = p.practice_id
+    WHERE p.id = whom AND (strpos(b.rows::text || b.report::text, p.nhs_number) > 0
+        OR (strpos(lower(b.rows::text), lower(p.family_name)) > 0 AND strpos(b.rows::text, p.date_of_birth::text) > 0))
+"""
+_OPEN = ", ".join(f"'{status.value}'" for status in OPEN_STATUSES)
+register_support(
+    under_way="EXISTS (SELECT FROM public.referrals_referral r WHERE r.patient_id = whom"
+    f" AND r.status IN ({_OPEN})) OR EXISTS ({_NAMED_ON_A_LIST})",
+    ended="SELECT max(greatest(r.logged_at, r.ended_at)) FROM public.referrals_referral r WHERE r.patient_id = whom",
 )
 
 

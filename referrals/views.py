@@ -17,6 +17,7 @@ from pilot.people.models import Patient
 from pilot.web import formats
 from pilot.web.lists import ListPage, Sort
 from pilot.web.middleware import PilotRequest
+from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page
 from referrals import actions, policies, selectors
 from referrals.forms import EndForm, InviteForm, LogForm
@@ -119,6 +120,28 @@ class OpenReferral(Page):
 
     def _can(self, name: str) -> bool:
         return policies.can_move(self.row, name, self.actor.role)
+
+
+class ReferralPast(PastParts, Page):
+    """What changed in a referral, and who changed it."""
+
+    permission = Permission.LOG_REFERRALS
+    about = {"referral": Referral}
+    template_name = "referrals/past.jinja"
+    row: Referral
+
+    def get_row(self) -> Referral:
+        return selectors.referral(self.actor, self.kwargs["referral"])
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "caption": self.row.patient.name}
+
+    def breadcrumbs(self) -> list[Any]:
+        return [
+            (_("Patients"), reverse("referrals:patients")),
+            (self.row.patient.name, reverse("referrals:patient", args=[self.row.patient_id])),
+            (_("Referral"), reverse("referrals:referral", args=[self.row.pk])),
+        ]
 
 
 class Invite(FormPage):

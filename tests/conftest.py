@@ -61,19 +61,20 @@ def django_db_setup(cloner: Any, django_db_blocker: DjangoDbBlocker) -> Iterator
 def _django_db_helper(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
-    """One transaction per alias, rolled back, unless the test has a database of its own."""
+    """One transaction of the application and one of the owner, rolled back, unless the test has a database of its own."""
     if OWN_DATABASE & set(request.fixturenames):
         yield
         return
     from django.db import connections, transaction
 
     with django_db_blocker.unblock(), ExitStack() as stack:
-        for alias in connections:
+        for alias in ("default", "owner"):
             atomic = transaction.atomic(using=alias)
             atomic._from_testcase = True  # type: ignore[attr-defined]  # lets durable blocks run inside
             stack.enter_context(atomic)
         yield
-        for connection in connections.all():
+        for alias in ("default", "owner"):
+            connection = connections[alias]
             if not connection.needs_rollback:
                 connection.check_constraints()
             connection.set_rollback(True)

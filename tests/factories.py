@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
+from audit.models import Event
 from coaching.models import DistressCall, Goal, Session, SessionStatus
 from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, Purpose, Receipt
 from pilot.access import Actor, Role, acting, patient_of
@@ -23,6 +24,9 @@ from pilot.charter.models import QUESTIONS, Charter
 from pilot.outbox.models import Message
 from pilot.people import actions as people
 from pilot.people.models import ROLE_BELONGS_TO, Membership, Organisation, Patient, User
+from pilot.record.models import Kind as RequestKind
+from pilot.record.models import Request
+from pilot.record.requests.actions import open_request
 from referrals import codes
 from referrals.actions import allocate
 from referrals.models import Allocation, ClinicalNote, Invitation, Reason, Referral, Status
@@ -391,6 +395,11 @@ class MessageFactory(RecordFactory):
     )
     sent_at = factory.LazyAttribute(lambda o: timezone.now() if o.status == Message.Status.SENT else None)
     reference = factory.LazyFunction(uuid4)
+
+
+def ask_guardian(patient: Patient, words: str = "Why?", *, about: Event | None = None) -> Request:
+    """A question of this patient's to the guardian, asked by themselves."""
+    return open_request(patient, RequestKind.ACCESS_QUERY, words, about=about, by=patient_actor(patient))
 
 
 def membership_of(actor: Actor) -> Membership:

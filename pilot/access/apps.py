@@ -1,4 +1,4 @@
-"""Stops start-up while any table is unaccounted for."""
+"""Stops start-up while any table is unaccounted for, and listens for who caused a task."""
 
 from django.apps import AppConfig
 
@@ -8,5 +8,6 @@ class AccessConfig(AppConfig):
 
     def ready(self) -> None:
         from audit.privacy import require_declarations
+        from pilot.access import later  # noqa: F401 (connects its signals)
 
         require_declarations()

@@ -64,7 +64,6 @@ class Context:
     patients: frozenset[UUID]
     reason: str
     request: str
-    parent: Context | None = None
     looks: Looks = field(default_factory=Looks)
     # What was asked of `pilot.access.policies` since the outermost door opened: the models whose rows it decided on,
     # and None for the actor's role as such. A page that asked nothing is not shown.
@@ -81,13 +80,17 @@ class Context:
         of it before the withdrawal, which waits for it, or nothing.
         """
         if self._grants is None:
-            self._grants = _read_grants()
-            # Somebody allocated since the door opened: read again under their lock, for which we may have waited.
-            while self.is_shut_out_by_withdrawal and (unheld := set(self._grants.patients) - self.held):
-                hold(*unheld, exclusive=False)
-                self.held |= unheld
-                self._grants = _read_grants()
+            self._grants = self._grants_under_lock()
         return self._grants
+
+    def _grants_under_lock(self) -> Grants:
+        grants = _read_grants()
+        # Somebody allocated since the door opened: read again under their lock, for which we may have waited.
+        while self.is_shut_out_by_withdrawal and (unheld := set(grants.patients) - self.held):
+            hold(*unheld, exclusive=False)
+            self.held |= unheld
+            grants = _read_grants()
+        return grants
 
     def hold_allocated(self) -> None:
         """Hold the lock of everybody allocated to the actor until the transaction ends."""
@@ -121,6 +124,8 @@ class Context:
 
 _NO_SETTINGS = [""] * 6
 _current: ContextVar[Context | None] = ContextVar("pilot_context", default=None)
+# Set while a task runs: the request that caused it. The log has the task's events beside those of whoever made it.
+caused_by: ContextVar[str] = ContextVar("pilot_caused_by", default="")
 
 
 def current() -> Context:
@@ -157,22 +162,27 @@ def acting(
     the commit: if the look cannot be recorded, nothing is shown. Inside another `acting` it narrows or widens the
     subject for a while, in the same transaction, and may not change who acts.
     """
-    if not action:
+    yield from _acting(Context(actor, action, frozenset(patients), reason, request))
+
+
+# Plain functions do the work of `acting` and of `action`: mutation testing leaves decorated ones alone.
+def _acting(context: Context) -> Iterator[Context]:
+    if not context.action:
         raise ImproperlyConfigured("Whoever acts says for what: `action` is empty.")
+    context.request = context.request or caused_by.get()
     in_transaction_already = connection.in_atomic_block
     # A library may carry this thread's variables to another: the transaction stays here, and so does who acts in it.
     parent = _current.get() if in_transaction_already else None
-    if parent and parent.actor != actor:
-        raise ImproperlyConfigured(
-            f"{parent.actor.label} is acting; {actor.label} cannot act in the same transaction."
-        )
-    context = Context(actor, action, frozenset(patients), reason, request, parent)
     if parent:
+        if parent.actor != context.actor:
+            raise ImproperlyConfigured(
+                f"{parent.actor.label} is acting; {context.actor.label} cannot act in the same transaction."
+            )
         context.looks = parent.looks
         context.decisions = parent.decisions
         context.held = set(parent.held)
-        context.request = request or parent.request
-        context.reason = reason or parent.reason
+        context.request = context.request or parent.request
+        context.reason = context.reason or parent.reason
     # A page may go on after a refused action (it shows why); an action never goes on after a refused part of itself.
     with transaction.atomic(savepoint=parent is None or not parent.patients):
         _set(context.settings())
@@ -239,15 +249,10 @@ def action(
     ) -> _Verb[Subject, Params, Result]:
         @wraps(verb)
         def run(subject: Subject, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
-            from pilot.access.policies import check
-
             by: Actor = kwargs["by"]  # type: ignore[assignment]
             patients = [patient_of(subject)] if about_patient else []
             with acting(by, name, patients=patients) as context:
-                for patient in patients:
-                    hold(patient, exclusive=exclusive)
-                context.forget_grants()
-                check(by, permission, subject)
+                _hold_and_check(context, permission, subject, exclusive=exclusive)
                 return verb(subject, *args, **kwargs)
 
         ACTIONS[name] = run
@@ -256,6 +261,17 @@ def action(
         return run
 
     return decorate
+
+
+def _hold_and_check(
+    context: Context, permission: Permission, subject: models.Model, *, exclusive: bool
+) -> None:
+    from pilot.access.policies import check
+
+    for patient in context.patients:
+        hold(patient, exclusive=exclusive)
+    context.forget_grants()
+    check(context.actor, permission, subject)
 
 
 def patient_of(subject: models.Model) -> UUID:

@@ -51,6 +51,10 @@ class Permission(TextChoices):
     COMPUTE_RELEASES = "compute_releases", "count what is published"
     SEE_EVENTS = "see_events", "read who did and saw what, and when"
     REVIEW_AUDIT = "review_audit", "review the whole audit log"
+    ERASE_RECORDS = "erase_records", "erase a record that has been kept for as long as it had to be"
+    SEE_REQUESTS = "see_requests", "see what patients asked about their record"
+    MAKE_REQUESTS = "make_requests", "ask the Caldicott Guardian about their record"
+    ANSWER_REQUESTS = "answer_requests", "answer what patients asked about their record"
     MANAGE_PILOT = (
         "manage_pilot",
         "set up organisations, people, the charter and information sheets",
@@ -177,6 +181,8 @@ ROLES: dict[Role, Duties] = {
                 P.SEE_MESSAGES,
                 P.SEE_DISTRESS,
                 P.SEE_EVENTS,
+                P.SEE_REQUESTS,
+                P.MAKE_REQUESTS,
             ),
             Reach.EVERYWHERE: _EVERYONE,
         },
@@ -195,6 +201,9 @@ ROLES: dict[Role, Duties] = {
             Reach.EVERYWHERE: (
                 P.SEE_EVENTS,
                 P.REVIEW_AUDIT,
+                P.ERASE_RECORDS,
+                P.SEE_REQUESTS,
+                P.ANSWER_REQUESTS,
                 P.SEE_DASHBOARDS,
                 *_EVERYONE,
             )

@@ -6,7 +6,7 @@ has no declaration gets no rights.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from django.db import models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 import audit
+from audit.erasure import retention
+from audit.models import Shape
 from audit.privacy import (
     THIRD_PARTY,
     Impersonal,
@@ -24,6 +26,7 @@ from audit.privacy import (
     privacy_of,
     require_declarations,
 )
+from audit.triggers import shapes
 from pilot.access.models import OrganisationGrant, PatientGrant
 from pilot.access.roles import Permission, Reach, reaches_of, roles_with
 
@@ -85,27 +88,33 @@ def statements(tables: set[str]) -> Iterator[str]:
         if model._meta.db_table not in tables:
             continue
         yield from table_statements(model)
-        yield f"GRANT SELECT ON {table(model)} TO {auditor}"
+    if Shape._meta.db_table in tables:
+        yield from (_kept(*each) for each in shapes())
     yield f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {app}"
 
 
 def table_statements(model: type[models.Model]) -> Iterator[str]:
     """The policies and rights of one model's table and, where it has one, of its history."""
-    app = quoted(role_name("app"))
+    app, auditor, sealer = (quoted(role_name(role)) for role in ("app", "auditor", "sealer"))
     privacy = privacy_of(model)
     name = table(model)
     yield f"GRANT {', '.join(rights(model))} ON {name} TO {app}"
-    yield from policy_statements(name, policies(model))
+    yield f"GRANT SELECT ON {name} TO {auditor}"
+    if privacy.sealer:
+        yield f"GRANT {', '.join(privacy.sealer)} ON {name} TO {sealer}"
+    yield from policy_statements(name, policies(model), privacy.sealer)
     if privacy.is_audited:
         history = table(model.history.model)  # type: ignore[attr-defined]
-        yield f"GRANT SELECT ON {history} TO {app}"
+        yield f"GRANT SELECT ON {history} TO {app}, {auditor}"
         yield from policy_statements(history, history_policies(model))
 
 
 def function_statements() -> Iterator[str]:
     """The functions that policies ask, and the log's own, all in the schema `pilot`."""
     yield _functions_sql()
-    yield (Path(audit.__file__).parent / "functions.sql").read_text()
+    for name in ("functions.sql", "reviewing.sql"):
+        yield (Path(audit.__file__).parent / name).read_text()
+    yield retention.functions_sql()
 
 
 def rights(model: type[models.Model]) -> tuple[str, ...]:
@@ -279,9 +288,11 @@ def _any_of(column: str, function: str, permission: str) -> str:
     return f"{quoted(column)} = ANY(ARRAY(SELECT pilot.{function}('{permission}')))"
 
 
-def policy_statements(name: str, wanted: dict[str, tuple[str | None, str | None]]) -> Iterator[str]:
+def policy_statements(
+    name: str, wanted: dict[str, tuple[str | None, str | None]], for_sealer: Sequence[str] = ()
+) -> Iterator[str]:
     """Make these the policies of a table for the app role, and take away any other. The owner sees all, the auditor
-    reads all: both are for work outside the application."""
+    reads all, the sealer does what is given: they are for work outside the application."""
     app, owner, auditor = (quoted(role_name(role)) for role in ("app", "owner", "auditor"))
     yield f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"
     yield f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"
@@ -292,11 +303,23 @@ def policy_statements(name: str, wanted: dict[str, tuple[str | None, str | None]
     # FORCE binds the owner too; migrations and the definer functions need this.
     yield f"CREATE POLICY owner_all ON {name} TO {owner} USING (true) WITH CHECK (true)"
     yield f"CREATE POLICY auditor_reads ON {name} FOR SELECT TO {auditor} USING (true)"
+    for command in for_sealer:
+        clause = "WITH CHECK (true)" if command == "INSERT" else "USING (true)"
+        sealer = quoted(role_name("sealer"))
+        yield f"CREATE POLICY sealer_{command.lower()} ON {name} FOR {command} TO {sealer} {clause}"
     for command, (using, with_check) in wanted.items():
         clauses = (f" USING ({using})" if using else "") + (
             f" WITH CHECK ({with_check})" if with_check else ""
         )
         yield f"CREATE POLICY app_{command.lower()} ON {name} FOR {command} TO {app}{clauses}"
+
+
+def _kept(shape: str, relation: str, columns: Sequence[str]) -> str:
+    names = ", ".join(f"'{column}'" for column in columns)
+    return (
+        f"INSERT INTO {table(Shape)} (id, relation, columns) VALUES ('{shape}', '{relation}', ARRAY[{names}])"
+        " ON CONFLICT DO NOTHING"
+    )
 
 
 def _functions_sql() -> str:

@@ -27,7 +27,7 @@ from pilot.demo.places import COMMISSIONER, PRACTICES, place, places, workers
 from pilot.outbox.models import Message
 from pilot.people.actions import appoint
 from pilot.people.models import Organisation, Patient, User
-from referrals.models import Allocation, ClinicalNote, Invitation, Referral, Status
+from referrals.models import Allocation, ClinicalNote, Invitation, Referral, Status, Withholding
 
 # Everything but clinical notes, each after what it refers to.
 _IN_ORDER: tuple[type[Any], ...] = (
@@ -165,13 +165,16 @@ class _Saving:
                     self._save(model, [row for patient in ids for row in self.rows[patient][model]])
 
     def clinical_notes(self) -> None:
+        """And what was decided about withholding them; each by whoever wrote the note."""
         by_author: dict[UUID, list[ClinicalNote]] = defaultdict(list)
         for note in self.invention.rows[ClinicalNote]:
             by_author[note.author_id].append(note)
+        decisions = self.invention.rows[Withholding]
         for author, notes in by_author.items():
             clinician = Actor(Role.CLINICIAN, author, self.invention.staff[author].display_name)
             with acting(clinician, "demo.loaded", patients={note.patient_id for note in notes}):
                 self._save(ClinicalNote, notes)
+                self._save(Withholding, [each for each in decisions if each.decided_by_id == author])
 
     def grants(self, *, by: Actor) -> None:
         """Coaches open the referrals that they have now, patients their own record."""
@@ -201,7 +204,7 @@ class _Saving:
 @contextmanager
 def _given_times() -> Iterator[None]:
     """Let `created_at` be when something happened in the story, instead of now."""
-    models: tuple[Any, ...] = (*_IN_ORDER, ClinicalNote)
+    models: tuple[Any, ...] = (*_IN_ORDER, ClinicalNote, Withholding)
     fields = [model._meta.get_field("created_at") for model in models]
     for each in fields:
         each.auto_now_add = False

@@ -29,7 +29,16 @@ from pilot.outbox.policies import address_for, preferred_channel
 from pilot.outbox.wording import seal, words_for
 from pilot.people.models import Organisation, Patient, User
 from referrals import codes
-from referrals.models import Allocation, BestTime, ClinicalNote, Invitation, Reason, Referral, Status
+from referrals.models import (
+    Allocation,
+    BestTime,
+    ClinicalNote,
+    Invitation,
+    Reason,
+    Referral,
+    Status,
+    Withholding,
+)
 
 _HOW_DECIDED = {Decision.Method.IN_PERSON: 60, Decision.Method.PHONE: 33, Decision.Method.POST: 7}
 # What is asked beside what is needed to begin, and how many in a hundred say yes.
@@ -140,12 +149,26 @@ class Case:
         self.referral.status, self.referral.ended_at = Status.SET_ASIDE, self.calendar.at(day, 16)
         self.patient.do_not_raise_until = self.calendar.date(until)
 
-    def has_note(self, day: int, text: str, by: Worker | None = None, **columns: Any) -> None:
+    def has_note(self, day: int, text: str, by: Worker | None = None, **columns: Any) -> ClinicalNote:
         by = by or self.chance.choice(staff(Role.CLINICIAN, self.code))
         note = ClinicalNote(
             patient=self.patient, practice_id=self.patient.practice_id, author_id=by.id, text=text, **columns
         )
         self.all.add(note, self.calendar.at(day, self.chance.choice(HOURS), self.chance.randrange(60)))
+        return note
+
+    def is_kept_from(self, note: ClinicalNote, day: int, *, because: str, again_on: int) -> None:
+        """A clinician withholds the note from the patient, or looked at it again and goes on, for a reason."""
+        is_first = note.withheld_at is None
+        at, review_on = self.calendar.at(day, 17), self.calendar.date(again_on)
+        note.withheld_at, note.review_on = note.withheld_at or at, review_on
+        note.withheld_on = ClinicalNote.Ground.THIRD_PARTY.value
+        outcome = Withholding.Outcome.WITHHELD if is_first else Withholding.Outcome.STILL_WITHHELD
+        decided = Withholding(
+            patient=self.patient, practice_id=self.patient.practice_id, note=note, outcome=outcome.value,
+            ground=note.withheld_on, because=because, review_on=review_on, decided_by_id=note.author_id,
+        )  # fmt: skip
+        self.all.add(decided, at)
 
     # --- Consent ---
 

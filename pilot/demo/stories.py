@@ -13,7 +13,7 @@ from pilot.demo.cases import Case, Invention
 from pilot.demo.days import TODAY
 from pilot.demo.places import BRIDGEWORK, PRACTICES, Worker, key, staff
 from pilot.people.models import Contact, Need
-from referrals.models import BestTime, ClinicalNote, Invitation, Reason, Referral
+from referrals.models import BestTime, Invitation, Reason, Referral
 
 ANGEL_BROOK = PRACTICES[0].code
 
@@ -150,14 +150,12 @@ def _joy_has_not_decided(invention: Invention, clinician: Worker) -> None:
         "Asked what coaching is. Told that it is up to her, and that nothing else depends on it.",
         clinician,
     )
-    case.has_note(
-        TODAY - 5,
-        "Rung by a relative, who asked that the call not be mentioned.",
-        clinician,
-        withheld_at=invention.calendar.at(TODAY - 5, 17),
-        withheld_on=ClinicalNote.Ground.THIRD_PARTY.value,
-        review_on=invention.calendar.date(TODAY),
+    kept = case.has_note(
+        TODAY - 5, "Rung by a relative, who asked that the call not be mentioned.", clinician
     )
+    # Looked at again once, and due again today: somebody who tries the clinician's page finds something to do.
+    case.is_kept_from(kept, TODAY - 5, because="Names the relative, who asked not to be.", again_on=TODAY - 2)
+    case.is_kept_from(kept, TODAY - 2, because="The relative was asked, and still says no.", again_on=TODAY)
 
 
 def _piotr_stopped(invention: Invention, coach: Worker) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -17,7 +18,7 @@ from consent.models import Purpose
 from consent.policies import holds
 from pilot.access import Actor, Permission, action
 from pilot.access.records import Record
-from pilot.outbox import sending, wording
+from pilot.outbox import ledger, sending, wording
 from pilot.outbox.models import Message, MessageQuerySet
 from pilot.outbox.policies import address_for, preferred_channel, sends_texts
 from pilot.people.models import Patient
@@ -117,7 +118,7 @@ def send(message: Message, *, by: Actor) -> str:
         return ""
     if not _may_still_go(row):
         return _settle(row, Message.Status.STOPPED)
-    outcome = sending.hand_over(row)
+    outcome = _hand_over(row)
     if outcome is sending.Outcome.SENT:
         return _settle(row, Message.Status.SENT)
     if outcome is sending.Outcome.REFUSED:
@@ -139,9 +140,11 @@ def settle_cut_off(message: Message, *, by: Actor) -> str:
     if row is None or row.claimed_at is None or not Message.objects.cut_off().filter(pk=row.pk).exists():
         return ""
     if not sending.can_look_up(row):
+        ledger.note_left(row)
         return _settle(row, Message.Status.UNKNOWN)
     found = sending.look_up(row)
     if found is sending.Outcome.SENT:
+        ledger.note_left(row)
         return _settle(row, Message.Status.SENT)
     return _again_later(row) if found is sending.Outcome.LATER else row.status
 
@@ -155,6 +158,7 @@ def mark_posted(message: Message, *, by: Actor) -> Message:
     if not _may_still_go(row):
         raise ValidationError(_("The patient has stopped these letters. Please do not post it."))
     row.attempts += 1
+    ledger.note_leaving(row)
     _settle(row, Message.Status.SENT)
     return row
 
@@ -168,6 +172,9 @@ def settle_by_hand(message: Message, *, arrived: bool, by: Actor) -> Message:
     if row is None:
         raise ValidationError(_("Somebody else has dealt with this message."))
     if arrived:
+        # One of unknown fate is in the ledger already.
+        if row.status == Message.Status.NOT_SENT:
+            ledger.note_left(row)
         _settle(row, Message.Status.SENT)
     elif not _may_still_go(row):
         _settle(row, Message.Status.STOPPED)
@@ -176,6 +183,19 @@ def settle_by_hand(message: Message, *, arrived: bool, by: Actor) -> Message:
         row.address = address_for(row.patient, Message.Channel(row.channel))
         row.save(update_fields=["status", "due_at", "attempts", "address"])
     return row
+
+
+def _hand_over(message: Message) -> sending.Outcome:
+    """Hand it over, with its line in the ledger of disclosures: what cannot be put there does not leave."""
+    with transaction.atomic():
+        ledger.note_leaving(message)
+        outcome = sending.hand_over(message)
+        has_left = outcome is sending.Outcome.SENT
+        # One of unknown fate may have. Where the service can say so later, the line is written then.
+        may_have = outcome is sending.Outcome.UNKNOWN and not sending.can_look_up(message)
+        if not (has_left or may_have):
+            transaction.set_rollback(True)
+    return outcome
 
 
 def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> None:

@@ -8,7 +8,32 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from audit.erasure.retention import register_account
 from pilot.people.models import Organisation
+
+# A patient's account goes with their record, and all that signing in keeps of it; not where it is a member of staff's too.
+register_account(
+    "SELECT p.account_id FROM public.people_patient p WHERE p.id = whom"
+    " AND NOT EXISTS (SELECT FROM public.people_membership m WHERE m.user_id = p.account_id)",
+    (
+        "django_session",
+        "session_key IN (SELECT s.session_key FROM public.usersessions_usersession s WHERE s.user_id = account)",
+    ),
+    ("usersessions_usersession", "user_id = account"),
+    ("mfa_authenticator", "user_id = account"),
+    (
+        "account_emailconfirmation",
+        "email_address_id IN (SELECT m.id FROM public.account_emailaddress m WHERE m.user_id = account)",
+    ),
+    ("account_emailaddress", "user_id = account"),
+    (
+        "socialaccount_socialtoken",
+        "account_id IN (SELECT a.id FROM public.socialaccount_socialaccount a WHERE a.user_id = account)",
+    ),
+    ("socialaccount_socialaccount", "user_id = account"),
+    ("people_user", "id = account"),
+    ("people_historicaluser", "id = account"),
+)
 
 YOUNGEST, OLDEST = 16, 120
 

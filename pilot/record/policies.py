@@ -43,6 +43,8 @@ def address_of(request: HttpRequest) -> str:
         known = ipaddress.ip_address(address)
     except ValueError:
         return "unknown"
+    # Written as IPv6, all IPv4 addresses lie in one network.
+    known = getattr(known, "ipv4_mapped", None) or known
     if known.version == 6:
         return str(ipaddress.ip_network((known, _IPV6_NETWORK), strict=False))
     return str(known)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pilot.access import Permission
 from pilot.record import consent_views, invitation_views, views
+from pilot.record.requests import guardian_views, patient_views, selectors
 from pilot.web.navigation import NavigationItem, register
 
 app_name = "record"
@@ -26,6 +27,9 @@ urlpatterns = [
     path("my-record/messages/<uuid:pk>/", views.Message.as_view(), name="message"),
     path("my-record/own-words/", views.OwnWords.as_view(), name="own_words"),
     path("my-record/who-looked/", views.WhoLooked.as_view(), name="who_looked"),
+    path("my-record/who-looked/<int:pk>/wrong/", patient_views.LooksWrong.as_view(), name="looks_wrong"),
+    path("my-record/questions/", patient_views.OwnRequests.as_view(), name="questions"),
+    path("my-record/questions/<uuid:pk>/", patient_views.OwnRequest.as_view(), name="question"),
     path("my-record/consent/", consent_views.Consent.as_view(), name="consent"),
     path("my-record/consent/read/", consent_views.Read.as_view(), name="read"),
     path("my-record/consent/answer/<int:sheet>/", consent_views.Answer.as_view(), name="answer"),
@@ -33,6 +37,9 @@ urlpatterns = [
     path("my-record/consent/receipts/<uuid:pk>/", consent_views.Receipt.as_view(), name="receipt"),
     path("my-record/stop/", consent_views.Stop.as_view(), name="stop"),
     path("my-record/stop/<slug:purpose>/", consent_views.StopOne.as_view(), name="stop_one"),
+    path("questions/", guardian_views.ToAnswer.as_view(), name="to_answer"),
+    path("questions/answered/", guardian_views.Answered.as_view(), name="answered"),
+    path("questions/<uuid:pk>/", guardian_views.AnswerRequest.as_view(), name="answer_question"),
 ]
 
 register(
@@ -43,4 +50,11 @@ register(
     NavigationItem(_("Sessions"), "record:sessions", Permission.SEE_OWN_RECORD, 40),
     NavigationItem(_("Messages"), "record:messages", Permission.SEE_OWN_RECORD, 50),
     NavigationItem(_("Who looked"), "record:who_looked", Permission.SEE_OWN_RECORD, 60),
+    NavigationItem(
+        _("Questions from patients"),
+        "record:to_answer",
+        Permission.ANSWER_REQUESTS,
+        20,
+        count=selectors.number_to_answer,
+    ),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.http import Http404
 from django.urls import reverse
+from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -19,6 +20,7 @@ from pilot.outbox.models import MessageQuerySet
 from pilot.people.models import Need, Patient
 from pilot.record import looks, selectors
 from pilot.record.forms import ChangeGoalForm, GoalForm
+from pilot.record.requests.selectors import asked_about
 from pilot.web.forms import Form
 from pilot.web.lists import ListPage, Sort
 from pilot.web.views import FormPage, Page
@@ -242,19 +244,33 @@ class OwnWords(Own, Page):
 
 
 class WhoLooked(Own, Page):
-    """Who looked at the record or changed it, newest first."""
+    """Who looked at the record or changed it, and what was sent out, newest first."""
 
     permission = Permission.SEE_OWN_RECORD
     template_name = "record/who_looked.jinja"
     title = gettext_lazy("Who looked at your record")
 
     def context(self) -> dict[str, Any]:
-        asked = self.request.GET.get("before", "")
+        asked, wanted = self.request.GET.get("before", ""), self.request.GET.get("show", "")
         before = (
             int(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= len(str(2**62)) else None
         )
+        show = looks.Show(wanted) if wanted in looks.Show.values else looks.Show.ALL
         include_own = "own" in self.request.GET
+        log = looks.page(self.actor, self.row, before=before, include_own=include_own, show=show)
         return {
-            "log": looks.page(self.actor, self.row, before=before, include_own=include_own),
+            "log": log,
+            "asked": asked_about(self.actor, self.row, [entry.key for entry in log.entries]),
             "include_own": include_own,
+            "own_href": self._address(show, own=not include_own),
+            "older_href": self._address(show, own=include_own, before=log.older or 0),
+            "newest_href": self._address(show, own=include_own),
+            "tabs": [
+                (each.label, None, self._address(each, own=include_own), each is show) for each in looks.Show
+            ],
         }
+
+    def _address(self, show: looks.Show, *, own: bool, before: int = 0) -> str:
+        query = {"show": show.value, "own": "yes" if own else "", "before": before or ""}
+        kept = urlencode({name: value for name, value in query.items() if value})
+        return f"{reverse('record:who_looked')}?{kept}" if kept else reverse("record:who_looked")

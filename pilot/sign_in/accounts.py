@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from allauth.account import app_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.userkit import filter_users_by_email
 from allauth.mfa.utils import is_mfa_enabled
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.mail import EmailMessage
 from django.db import transaction
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from pilot.access import current_or_none
@@ -44,6 +45,9 @@ def acting_now() -> Actor:
 class AccountAdapter(DefaultAccountAdapter):
     """Accounts are made by invitation only."""
 
+    # Whose account the mail is about that is being made.
+    _mailed: User | None = None
+
     error_messages = {
         **DefaultAccountAdapter.error_messages,
         "account_inactive": _("This account is closed. Ask your practice, your manager or the pilot office."),
@@ -70,6 +74,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """By account alone: allauth's own counts afresh for every port that somebody puts into the Host header."""
         return str(credentials.get("email", "")).lower()
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        """An IPv4 address is that one, however it is written: as `::ffff:192.0.2.1` all of them would count as one."""
+        address: str = super().get_client_ip(request)
+        return str(getattr(ipaddress.ip_address(address), "ipv4_mapped", None) or address)
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         try:
@@ -117,12 +126,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """At the service's own address, whatever Host the request named: it goes out by mail."""
-        path = urlsplit(super().get_reset_password_from_key_url(key)).path
-        return f"{settings.BASE_URL}{path}"
+        uid, _dash, token = key.partition("-")
+        return settings.BASE_URL + reverse(
+            "account_reset_password_from_key", kwargs={"uidb36": uid, "key": token}
+        )
 
     def send_password_reset_mail(self, user: User, email: str, context: dict[str, Any]) -> None:
-        actions.note("password_reset_asked", user, by=acting_now())
-        super().send_password_reset_mail(user, email, context)
+        """Only the worker comes here (`tasks.mail_password_link`)."""
+        self._mail(user, self.render_mail("account/email/password_reset_key", email, context))
 
     def send_notification_mail(
         self,
@@ -134,25 +145,29 @@ class AccountAdapter(DefaultAccountAdapter):
         """Tell the owner of an account what happened to it, once it did. That no mail can go out undoes nothing."""
         request = self.request
         more = {"browser": in_words(self.get_http_user_agent(request)), "service_name": settings.PILOT_NAME}
-        self._after_commit = True
+        self._mailed = user
         try:
             super().send_notification_mail(
                 template_prefix, user, {**more, **(context or {})}, email or user.email
             )
         finally:
-            self._after_commit = False
+            self._mailed = None
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        if not getattr(self, "_after_commit", False):
-            super().send_mail(template_prefix, email, context)
-            return
-        message = self.render_mail(
-            template_prefix, email, {"request": self.request, "email": email, **context}
-        )
-        transaction.on_commit(partial(_send, message))
+        if self._mailed is None:
+            # Of allauth's other mails none is wanted: the ledger of disclosures could not say whose it is.
+            raise ImproperlyConfigured(f"{template_prefix} is a mail about nobody’s account.")
+        whole = {"request": self.request, "email": email, **context}
+        self._mail(self._mailed, self.render_mail(template_prefix, email, whole))
+
+    def _mail(self, owner: User, message: EmailMessage) -> None:
+        # Robust: what happened has happened, whether or not a mail can tell of it.
+        transaction.on_commit(partial(_send, owner, message), robust=True)
 
 
-def _send(message: EmailMessage) -> None:
+def _send(owner: User, message: EmailMessage) -> None:
+    """Send it once its line in the ledger of disclosures is committed: without one it does not go."""
+    actions.note_mail(owner, by=SIGN_IN)
     try:
         message.send()
     except OSError as problem:  # smtplib's errors are of this kind too

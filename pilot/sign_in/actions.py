@@ -19,14 +19,19 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
-from audit.actions import record_sign_in
+from audit.actions import record_disclosure, record_sign_in
+from audit.models import Disclosure
 from pilot.access import Actor, Permission, acting, action
+from pilot.access.later import soon
 from pilot.people.models import User
-from pilot.sign_in.selectors import works_here
+from pilot.sign_in.selectors import patient_with, works_here
 from pilot.web.middleware import RENEWED
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+# What mail about an account is sent for, in the ledger of disclosures.
+ACCOUNT = "account"
 
 
 def note(
@@ -38,6 +43,36 @@ def note(
     """
     with acting(by, f"account.{happened}", request=request):
         record_sign_in(user.pk if user else None, ways)
+
+
+def note_mail(user: User, *, by: Actor) -> None:
+    """Put in the ledger of disclosures that the patient with this account is mailed about it. Of staff there is none."""
+    with acting(by, "account.mailed"):
+        patient = patient_with(user, by)
+        if patient is None:
+            return
+        with acting(by, "account.mailed", patients=[patient]):
+            record_disclosure(
+                patient,
+                recipient_kind=Disclosure.RecipientKind.PATIENT,
+                recipient="The patient, by e-mail",
+                purpose=ACCOUNT,
+                classes=["identity"],
+                fields=["people.User.email"],
+                relation=User._meta.db_table,
+                row_id=str(user.pk),
+            )
+
+
+def ask_for_password(user: User | None, *, by: Actor) -> None:
+    """Let the worker mail a link to choose a new password. For an address that nobody has (None) the same is done and
+    noted, so that no answer tells by its time which addresses have an account.
+    """
+    from pilot.sign_in.tasks import mail_password_link
+
+    note("password_reset_asked", user, by=by)
+    key = str(user.pk) if user else ""
+    soon(mail_password_link, key)
 
 
 def forget_ended_sessions(*, by: Actor) -> int:

@@ -35,6 +35,8 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": "10/m/user",
 }
 
+ACCOUNT_FORMS = {"reset_password": "pilot.sign_in.forms.AskForPasswordForm"}
+
 MFA_ADAPTER = "pilot.sign_in.factors.MFAAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True  # with the finger, face or PIN that unlocks it: two things in one

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.forms import ResetPasswordForm
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from pilot.sign_in import actions
+from pilot.sign_in.accounts import acting_now
 from pilot.web.fields import RadioField
 from pilot.web.forms import Form
 
 OTHERS = "others"
+
+
+class AskForPasswordForm(ResetPasswordForm):
+    """Where a link to a new password goes. Whether somebody has that address makes no difference here."""
+
+    def save(self, request: HttpRequest, **kwargs: Any) -> str:
+        actions.ask_for_password(self.users[0] if self.users else None, by=acting_now())
+        return str(self.cleaned_data["email"])
 
 
 class EndSessionForm(Form):

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from pilot.access import Actor, NotVisible, Permission, check
-from pilot.people.models import User
+from pilot.people.models import Patient, User
 from pilot.sign_in.browsers import in_words
 from pilot.web.middleware import RENEWED, SEEN, STARTED
 
@@ -69,6 +69,17 @@ def open_sessions(request: HttpRequest) -> list[OpenSession]:
         if times:
             found.append(OpenSession(row, in_words(row.user_agent), *times, is_this=row.session_key == own))
     return sorted(found, key=lambda each: (not each.is_this, -each.seen_at.timestamp()))
+
+
+def open_account(key: str) -> User | None:
+    """The account with this key, unless it is suspended; None for a key that is empty."""
+    return User.objects.filter(pk=key, is_active=True).first() if key else None
+
+
+def patient_with(user: User, actor: Actor) -> UUID | None:
+    """The key of the patient whose account it is; None for staff. Nothing else of the patient is read."""
+    found = Patient.objects.visible_to(actor).filter(account=user)
+    return found.values_list("pk", flat=True).first()
 
 
 def works_here(user: User) -> bool:

@@ -37,7 +37,7 @@ def exempt(kind: str, view: View, around: Callable[[View], View] | None = None) 
         return inner(*args, **kwargs)
 
     run.exempt_as = kind  # type: ignore[attr-defined]
-    return run
+    return itself(run)
 
 
 def exempted(
@@ -51,7 +51,18 @@ def exempted(
 
 
 def is_exempt(view: View) -> bool:
-    return getattr(view, "exempt_as", None) in EXEMPT
+    return is_itself(view) and getattr(view, "exempt_as", None) in EXEMPT
+
+
+def itself(view: View) -> View:
+    """The view, marked so that what a decorator makes of it is known from it: that may answer without asking anybody,
+    and carries every other mark of the view that it stands before."""
+    view.itself = view  # type: ignore[attr-defined]
+    return view
+
+
+def is_itself(view: View) -> bool:
+    return getattr(view, "itself", None) is view
 
 
 def _copy(

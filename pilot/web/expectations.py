@@ -198,7 +198,7 @@ class Address:
         return ends and scope is Scope.WITHDRAWN
 
 
-def addresses(urlconf: str | None = None) -> list[Address]:
+def addresses(urlconf: Any = None) -> list[Address]:
     """Every pattern of the project's resolver (or of another), in its order."""
     return list(_addresses(get_resolver(urlconf)))
 

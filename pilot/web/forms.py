@@ -44,6 +44,9 @@ class Form(forms.Form):
         """Every field in order."""
         return SafeString("\n".join(field_group(field) for field in self.visible_fields()))
 
+    def shown_on(self, page: Any) -> None:
+        """Called before anything is asked of the form: who fills it in, and where, stands in the page."""
+
     def acted(self, page: Any) -> None:
         """Called once the page has done its deed, in the same transaction: a form may leave something behind."""
 

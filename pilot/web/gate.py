@@ -8,19 +8,20 @@ Then visitors are led to sign in, and people without a role to take one; then co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpResponse, HttpResponseNotAllowed
+from django.http import HttpResponse, HttpResponseNotAllowed, QueryDict
 
 from pilot.web import errors
-from pilot.web.exemptions import View, is_exempt
+from pilot.web.exemptions import View, is_exempt, is_itself
 from pilot.web.middleware import GetResponse, PilotRequest
 from pilot.web.views import BaseView
 
 # Nothing here needs more. OPTIONS would only tell strangers about addresses, and TRACE repeat what a browser sent.
 METHODS = ("GET", "HEAD", "POST")
+NUL = "\0"
 
 
 class MethodsMiddleware:
@@ -60,14 +61,22 @@ class GateMiddleware:
                 f"{view.__module__}.{getattr(view, '__qualname__', view)} is no view of ours, "
                 "and pilot/web/exemptions.py does not say why that is right."
             )
+        if NUL in request.path or any(NUL in part for part in _parts(request.GET)):
+            # No column holds such a character: the database would stumble over it, wherever it is looked for.
+            return errors.bad_request(request)
         allowed = methods_of(view)
         return None if request.method in allowed else errors.method_not_allowed(request, allowed)
 
 
+def _parts(query: QueryDict) -> Iterator[str]:
+    for name, values in query.lists():
+        yield from (name, *values)
+
+
 def is_ours(view: View) -> bool:
-    """Whether it is one of our own views, which ask for a decision themselves."""
+    """Whether it is one of our own views, which ask for a decision themselves, with nothing wrapped around it."""
     view_class = getattr(view, "view_class", None)
-    return isinstance(view_class, type) and issubclass(view_class, BaseView)
+    return is_itself(view) and isinstance(view_class, type) and issubclass(view_class, BaseView)
 
 
 def methods_of(view: View) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ class NavigationItem:
     url_name: str
     permission: Permission
     order: int = 100
+    # How many wait there for whoever acts (one query on each of their pages).
+    count: Callable[[Actor], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Link:
     label: _StrOrPromise
     href: str
     current: bool = False
+    count: int = 0
 
 
 _items: dict[str, NavigationItem] = {}
@@ -99,10 +102,10 @@ def items_for(request: HttpRequest) -> list[NavigationItem]:
 
 def navigation_for(request: HttpRequest) -> list[Link]:
     """The header's links for the acting role; the one that the current page belongs to is marked."""
-    addresses = [(item.label, reverse(item.url_name)) for item in items_for(request)]
+    addresses = [(item, reverse(item.url_name)) for item in items_for(request)]
     within = [href for _, href in addresses if request.path.startswith(href)]
     current = max(within, key=len, default=None)
-    return [Link(label, href, href == current) for label, href in addresses]
+    return [Link(item.label, href, href == current, _count(item, request)) for item, href in addresses]
 
 
 def home_of(request: HttpRequest) -> str | None:
@@ -119,18 +122,27 @@ def urgent_address(request: HttpRequest) -> str:
 
 def alerts_for(request: HttpRequest) -> list[tuple[str, Link]]:
     """What the acting role has to be told, on every page but the one it leads to."""
-    context = current_or_none()
-    if context is None or context.actor != getattr(request, "actor", None):
+    actor = _acting(request)
+    if actor is None:
         return []
-    alerts = [one for one in _alerts.values() if may(context.actor, one.permission)]
+    alerts = [one for one in _alerts.values() if may(actor, one.permission)]
     links = [(one, Link(one.label, reverse(one.url_name))) for one in alerts]
-    return [
-        (text, link) for one, link in links if link.href != request.path and (text := one.text(context.actor))
-    ]
+    return [(text, link) for one, link in links if link.href != request.path and (text := one.text(actor))]
 
 
 def footer_links() -> list[Link]:
     return [Link(link.label, reverse(link.url_name)) for link in _in_order(_footer.values())]
+
+
+def _count(item: NavigationItem, request: HttpRequest) -> int:
+    actor = _acting(request)
+    return item.count(actor) if item.count and actor else 0
+
+
+def _acting(request: HttpRequest) -> Actor | None:
+    """Whoever asks for the page, where the door is open to them: outside it there is nothing to count."""
+    context, actor = current_or_none(), getattr(request, "actor", None)
+    return actor if context is not None and context.actor == actor else None
 
 
 Item = TypeVar("Item", NavigationItem, FooterLink)

@@ -13,7 +13,7 @@ from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.template.response import SimpleTemplateResponse, TemplateResponse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views import View
@@ -25,6 +25,7 @@ from pilot.access.context import Context
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Organisation
 from pilot.web import actions, errors
+from pilot.web.exemptions import itself
 from pilot.web.forms import VERSION, Form, hidden_fields, read_form_key
 from pilot.web.middleware import PilotRequest
 
@@ -57,8 +58,18 @@ class BaseView(View):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "dispatch" in cls.__dict__:
+        cls._require_door()
+
+    @classmethod
+    def _require_door(cls) -> None:
+        # A mixin brings one of its own, or a decorator puts one there after the class was made.
+        if cls.dispatch is not BaseView.dispatch:
             raise ImproperlyConfigured(f"{cls.__qualname__} would go round the door: use `respond()`.")
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        cls._require_door()
+        return itself(super().as_view(**initkwargs))
 
     @classmethod
     def is_there_for(cls, role: Role, **arguments: Any) -> bool:
@@ -104,7 +115,7 @@ class BaseView(View):
                 response = self.respond(request, *args, **kwargs)
                 if response.streaming:
                     raise ImproperlyConfigured("A stream would read the database after the door has closed.")
-                if isinstance(response, TemplateResponse):
+                if isinstance(response, SimpleTemplateResponse) and not response.is_rendered:
                     # Now, not later: what is lazy would find the database empty, and the look unrecorded.
                     response.render()
                 self.require_decision(context)
@@ -344,7 +355,9 @@ class FormParts(PageParts):
         return led_to
 
     def _form(self, *data: Any) -> Form:
-        return self.form_class(*data, initial=self.initial(), **self.form_arguments())
+        form = self.form_class(*data, initial=self.initial(), **self.form_arguments())
+        form.shown_on(self)
+        return form
 
 
 class Page(PageParts, PilotView):

@@ -15,6 +15,7 @@ from pilot.people import selectors as people
 from pilot.people.actions import change_details, register_patient
 from pilot.people.models import Need, Patient, PatientQuerySet
 from pilot.web.lists import SEARCH, ListPage, Sort, unseal
+from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page
 from referrals import selectors
 from referrals.patients.forms import AddPatientForm, ChangePatientForm, initial_from_search, initial_of
@@ -70,6 +71,29 @@ class PatientPage(Page):
             "needs": words_for_needs(self.row),
             "writes_notes": may(self.actor, Permission.WRITE_CLINICAL_NOTES),
         }
+
+
+class PatientPast(PastParts, Page):
+    """What changed in a patient's details, and who changed it."""
+
+    permission = Permission.REGISTER_PATIENTS
+    about = {"patient": Patient}
+    template_name = "referrals/past.jinja"
+    # How often somebody was asked and said “not now” must never add up to anything.
+    leaves_out = ("do_not_raise_until",)
+    row: Patient
+
+    def get_row(self) -> Patient:
+        return people.patient(self.actor, self.kwargs["patient"], self.permission)
+
+    def context(self) -> dict[str, Any]:
+        return {**super().context(), "caption": self.row.name}
+
+    def breadcrumbs(self) -> list[Any]:
+        return [
+            (_("Patients"), reverse("referrals:patients")),
+            (self.row.name, reverse("referrals:patient", args=[self.row.pk])),
+        ]
 
 
 class AddPatient(FormPage):

@@ -39,7 +39,8 @@ class Held:
     findings: tuple[Finding, ...]
     # What goes into a clinical note, if somebody says so: the words that were found first.
     to_note: str
-    # What ticking "the patient's own words" sends: good for this very text in this very box.
+    # What ticking "the patient's own words" sends: good for this very text in this very box of this very page, for the
+    # person who was asked.
     token: str
     is_ticked: bool
 
@@ -58,9 +59,15 @@ class ScreenedForm(Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.held: list[Held] = []
+        # Who is asked, and where: the page's address names the patient or what is about them.
+        self.asked = ""
         # Which kinds were confirmed in which box, and the texts that go into a clinical note.
         self.confirmed: dict[str, list[Kind]] = {}
         self.moved: list[str] = []
+
+    def shown_on(self, page: Any) -> None:
+        super().shown_on(page)
+        self.asked = f"{page.actor.label}\n{page.request.path}"
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -94,7 +101,7 @@ class ScreenedForm(Form):
         if not findings:
             # Reworded, perhaps: then the new words stay in the box.
             return
-        token = own_words_token(self.screened[name], text)
+        token = own_words_token(self.asked, self.screened[name], text)
         is_ticked = constant_time_compare(self.data.get(OWN_WORDS + name, ""), token)
         label = str(self.fields[name].label)
         to_note = self.moved[-1] if is_to_move else text
@@ -120,9 +127,9 @@ class ScreenedForm(Form):
             self.cleaned_data[name] = ""
 
 
-def own_words_token(column: str, text: str) -> str:
-    """What stands for "these very words in this very box were shown, and asked about"."""
-    return salted_hmac(_SALT, f"{column}\n{text}", algorithm="sha256").hexdigest()
+def own_words_token(asked: str, column: str, text: str) -> str:
+    """What stands for "these very words in this very box were shown to this person on this page, and asked about"."""
+    return salted_hmac(_SALT, f"{asked}\n{column}\n{text}", algorithm="sha256").hexdigest()
 
 
 def screened_forms() -> Iterable[type[ScreenedForm]]:

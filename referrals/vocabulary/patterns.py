@@ -100,6 +100,8 @@ _SYSTEMS = re.compile(
 )
 _WITH_POINT = re.compile(r"(?<![\w.])[A-TV-Z][0-9]{2}\.[0-9]{1,2}[A-Z]?(?![\w.]*[0-9])")
 _BARE = r"[A-TV-Z][0-9]{2}(?:\.[0-9]{1,2})?"
+# In small letters too, but for those that begin prices, pages, versions and the like.
+_WITH_POINT_SMALL = re.compile(r"(?<![\w.£$€])[a-gi-nqrsz][0-9]{2}\.[0-9](?![\w.]*[0-9])")
 _AFTER_A_CUE = re.compile(
     r"(?:(?<!\w)(?:[Cc]oded(?:\s+as)?|[Dd]iagnos(?:is|es|tic)(?:\s+codes?)?|[Dd]x|[Pp]roblem\s+list)\s*[:=]?\s*)"
     rf"(?P<code>{_BARE}|[0-9]{{6,18}})(?![\w])"
@@ -144,6 +146,8 @@ def _codes(text: str, diagnoses: Sequence[Span]) -> Iterator[Span]:
     for match in _WITH_POINT.finditer(text):
         yield match.span()
         yield from _joined_to(text, match.end())
+    for match in _WITH_POINT_SMALL.finditer(text):
+        yield match.span()
     for match in _AFTER_A_CUE.finditer(text):
         yield match.span("code")
         yield from _joined_to(text, match.end())

@@ -257,6 +257,18 @@ class Phrases:
             return [term for term in self.by_first_word[meant] if len(term.words) == 1]
         return [Term((its_forms[0],))] if any(self._has_ending(form) for form in its_forms) else []
 
+    def knows(self, word: str, last: str = "") -> bool:
+        """Whether this very word, or what it is the plural of, is a term by itself; with the `last` of the pieces that
+        it was made of, also whether it has an ending that this piece alone does not."""
+        its_forms = forms(word)
+        if not self.never.isdisjoint(its_forms):
+            return False
+        if any(len(term.words) == 1 for form in its_forms for term in self.by_first_word.get(form, ())):
+            return True
+        # "Something-pril" is about the ending.
+        is_said_alone = self._has_ending(last) or (last in self.endings and len(last) < _SHORTEST_MISSPELT)
+        return bool(last) and not is_said_alone and any(self._has_ending(form) for form in its_forms)
+
     def _has_ending(self, word: str) -> bool:
         return any(
             word.endswith(ending) and len(word) >= len(ending) + _FEWEST_LETTERS_BEFORE_ENDING
@@ -274,6 +286,10 @@ class Vocabulary:
     def _beginning_with(self, word: str) -> tuple[tuple[str, list[Term]], ...]:
         found = ((name, phrases.beginning_with(word)) for name, phrases in self._lists.items())
         return tuple((name, terms) for name, terms in found if terms)
+
+    @lru_cache(maxsize=16_384)  # noqa: B019 (as above)
+    def knows(self, word: str, last: str = "") -> bool:
+        return any(phrases.knows(word, last) for phrases in self._lists.values())
 
     def find(self, words: Words) -> dict[str, list[Span]]:
         """Where terms of each list stand and count; the longest where several begin together."""

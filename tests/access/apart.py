@@ -21,11 +21,14 @@ from django.utils import timezone
 
 from audit.models import Event, Subject
 from audit.privacy import Personal, declared, personal_models, privacy_of
+from audit.questions.models import Answer, Question
 from consent.actions import withdraw
 from consent.models import InformationSheet, Purpose
 from pilot.access import Actor, Permission, Reach, Role, acting, current, policies, reach_of
 from pilot.access.policies import lookup_for, visible_to
 from pilot.people.models import Patient
+from pilot.record.models import Kind as RequestKind
+from pilot.record.models import Request
 from pilot.web.expectations import Address, addresses
 from pilot.web.views import BaseView, PilotView
 from referrals.clinical_terms import Kind
@@ -132,11 +135,37 @@ def _fill(world: World, scope: str, coach: Actor) -> None:
             patient, box="referrals.Referral.own_words", kinds=[Kind.MEDICINE], by=desk
         ),
         "list": stage(place, "list.csv", reading, by=desk),
+        "question": _question(patient, word("question")),
+        "answer": _answer(world, patient, word("answer")),
         "allocation": factories.allocate_to(referral, coach),
     }
     world.patients[scope] = patient
     world.rows[scope] = list(rows.values())
     world.words |= {word(kind): (type(row), row.pk) for kind, row in rows.items()}
+
+
+def _question(patient: Patient, words: str) -> Request:
+    """What the patient asks of the guardian; nobody else may write one."""
+    row = Request(
+        patient=patient,
+        kind=RequestKind.ACCESS_QUERY,
+        words=words,
+        due_on=timezone.localdate(),
+        opened_at=timezone.now(),
+    )
+    with acting(factories.patient_actor(patient), "test.made", patients=[patient.pk]):
+        row.save(force_insert=True)
+    return row
+
+
+def _answer(world: World, patient: Patient, text: str) -> Answer:
+    """What the guardian noted on a question about somebody who works there."""
+    guardian = world.actors[Role.CALDICOTT_GUARDIAN.value]
+    with acting(guardian, "test.made"):
+        return Answer.objects.create(
+            question=Question.HOURS, actor=world.actors["receptionist"].label, organisation_id=patient.practice_id,
+            about_patient=patient.pk, text=text, answered_by=guardian.user_id,
+        )  # fmt: skip
 
 
 # --- What the application allows ---------------------------------------------------------------------
@@ -181,12 +210,15 @@ def _keys(rows: Any) -> list[Any]:
     return list(rows.values_list("pk", flat=True))
 
 
-def shown(table: str, key: str) -> list[Any]:
-    """What raw SQL shows of a table in the surrounding context."""
+def shown(table: str, key: str | None) -> list[Any]:
+    """What raw SQL shows of a table in the surrounding context: the keys, or whole rows where `key` is None."""
     with connections["default"].cursor() as cursor:
         cursor.execute(f'SELECT * FROM public."{table}"')
+        rows = cursor.fetchall()
+        if key is None:
+            return rows
         at = [column.name for column in cursor.description].index(key)
-        return [row[at] for row in cursor.fetchall()]
+        return [row[at] for row in rows]
 
 
 def rows_allowed(world: World) -> dict[str, set[tuple[Model, UUID]]]:
@@ -220,7 +252,9 @@ def _values(world: World, address: Address, part: str, scope: str) -> list[Any]:
     if isinstance(about, type) and issubclass(about, TextChoices):
         return about.values[-1:]
     found: list[Any] = {
-        Event: list(Event.objects.using("owner").order_by("pk")[:1]),
+        Event: list(
+            Event.objects.using("owner").filter(patient_id=world.patients[scope].pk).order_by("pk")[:1]
+        ),
         InformationSheet: list(InformationSheet.objects.all()[:1]),
     }.get(about) or world.of(scope, about)
     assert found, f"{address.name}: make a row of {about.__name__} in apart.py"

@@ -168,7 +168,7 @@ class Crawl:
     def _tells(self, read: Read, canary: Canary) -> bool:
         if read.signature != self.person.signature:
             return False
-        if "log" in read.classes and canary.field == KEY:
+        if "log" in read.classes and (canary.field == KEY or canary.model._meta.app_label == "audit"):
             return True
         shown = canary.kind in read.classes or canary.field == KEY or canary.is_sign_in
         is_about_them = canary.patient is None or canary.patient in read.patients

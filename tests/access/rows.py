@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connections
+
+from audit.actions import record_disclosure
+from audit.models import Disclosure
 from coaching.actions import book
 from coaching.models import DistressCall, Goal, Session, SessionStatus
 from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
@@ -15,6 +19,9 @@ from pilot.access import Actor, Role, acting
 from pilot.outbox import wording
 from pilot.outbox.models import Message
 from pilot.people.models import Patient
+from pilot.record.models import Kind as RequestKind
+from pilot.record.models import Request
+from pilot.record.models import Status as RequestStatus
 from referrals.models import Allocation, ClinicalNote, Invitation, Reason, Referral, Status, Withholding
 from referrals.notes.actions import disclose_note, withhold_note
 from referrals.notes.policies import Grounds
@@ -210,3 +217,40 @@ class Rows:
         return factories.InvitationFactory(
             referral=referral, expires_at=expires_at, cancelled_at=cancelled_at, **texts
         )
+
+    def questions(self, patient: Patient) -> None:
+        """One that waits for the guardian, about a line of the log, and one that has its answer."""
+        answered = {
+            "status": RequestStatus.ANSWERED,
+            "answered_by_id": self.staff["Caldicott Guardian"].user_id,
+            "answered_at": self.birds.past(Request, "answered_at"),
+        }
+        for columns in ({"answer": "", "about_event": _latest_event(patient)}, answered):
+            row = Request(
+                patient=patient,
+                kind=RequestKind.ACCESS_QUERY,
+                opened_at=self.birds.past(Request, "opened_at"),
+                due_on=self.birds.soon(Request, "due_on").date(),
+                **self.birds.texts(Request, **columns),
+            )
+            # Nobody else may write one.
+            with acting(factories.patient_actor(patient), "test.made", patients=[patient.pk]):
+                row.save(force_insert=True)
+
+    def disclosure(self, patient: Patient) -> None:
+        """A line of the ledger about somebody whom the patient named."""
+        with acting(factories.TESTS, "test.made", patients=[patient.pk]):
+            record_disclosure(
+                patient.pk,
+                recipient_kind=Disclosure.RecipientKind.SUPPORTER,
+                recipient=self.birds.token(Disclosure, "recipient"),
+                purpose="notice",
+                classes=["case"],
+            )
+
+
+def _latest_event(patient: Patient) -> int:
+    """Asked as the owner, who sees every one."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("SELECT max(id) FROM audit_event WHERE patient_id = %s", [patient.pk])
+        return int(cursor.fetchone()[0])

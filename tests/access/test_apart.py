@@ -171,11 +171,14 @@ def test_no_form_changes_a_row_that_is_not_theirs(
     """Every form about every patient who is not theirs, with all that a form can want."""
     client, actor = world.client(role.value), world.actors[role.value]
     strangers = strangers_to(world, may_see, role)
+    made = Event.objects.using("owner").latest("pk").pk
     with only(wall, monkeypatch):
         for address, scope, path in asked_for(world, may_see, role):
             expected = address.expected("POST", ASKER_OF[role], scope)
             if not address.rows or expected is Outcome.NOT_OFFERED:
                 continue
+            if expected is Outcome.ALLOWED:
+                continue  # whoever's it is: what patients ask is the guardian's to answer
             if wall == THE_APPLICATION and expected is Outcome.FORBIDDEN:
                 continue
             answer = client.post(path, filled_in(world, actor, path))
@@ -183,7 +186,7 @@ def test_no_form_changes_a_row_that_is_not_theirs(
             if wall == THE_APPLICATION:
                 assert (expected, answer.status_code) == (Outcome.NOT_THERE, 404), path
     changes = Event.objects.using("owner").filter(
-        actor=actor.label, kind__in=["created", "changed", "deleted"]
+        pk__gt=made, actor=actor.label, kind__in=["created", "changed", "deleted"]
     )
     untouched = {str(row.pk) for scope in strangers for row in world.rows[scope]}
     assert not changes.filter(row_id__in=untouched).exists()

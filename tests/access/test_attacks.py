@@ -98,6 +98,22 @@ def test_the_past_of_a_withheld_note_is_withheld_too(world: factories.Pilot) -> 
         assert Event.objects.filter(relation="people_patient").exists()
 
 
+@pytest.mark.parametrize("role", [role for role in Role if role not in (Role.PATIENT, Role.SYSTEM)])
+def test_whether_a_note_is_withheld_is_told_to_nobody_who_asks(world: factories.Pilot, role: Role) -> None:
+    patient = factories.make_patient(world.practice, account=True)
+    staff = factories.make_staff_of_every_role(world)
+    note = factories.make_note(patient, staff[Role.CLINICIAN])
+    withhold_note(note, Grounds("serious_harm", "Invented."), by=staff[Role.CLINICIAN])
+
+    def asked_by(actor: Actor) -> bool:
+        with acting(actor, "test.asked", patients=[patient.pk]), connection.cursor() as cursor:
+            cursor.execute("SELECT pilot.is_withheld('referrals_clinicalnote', %s)", [str(note.pk)])
+            return cursor.fetchone()[0]
+
+    assert not asked_by(staff[role])
+    assert asked_by(factories.patient_actor(patient)), "the policies of their own log ask it"
+
+
 @pytest.mark.parametrize("role", [Role.COACH, Role.RECEPTIONIST, Role.SUPERVISOR, Role.COMMISSIONER])
 def test_no_event_tells_anybody_that_a_note_exists(world: factories.Pilot, role: Role) -> None:
     coach = factories.make_staff(Role.COACH, world.provider)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import pytest
 from django.core import mail
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 
@@ -117,6 +118,12 @@ def crawls(world: World) -> dict[str, Crawl]:
     # Nothing leads to a list but its upload.
     birds = world.aviary.canaries.items()
     lists = [f"/import/{key}/" for key, canary in birds if canary.where == "referrals.ImportBatch.key"]
+    # Of the log's pages about one event or one patient the newest few would be about nobody.
+    lists += [
+        f"/audit/patients/{str(world.patients['mine'].pk)[:8]}/",
+        f"/audit/log/{_change(world)}/values/",
+        f"/audit/retention/{world.patients['mine'].pk}/",
+    ]
     found: dict[str, Crawl] = {}
     for name in PEOPLE:
         is_first = name in FIRST_OF_A_ROLE
@@ -129,6 +136,16 @@ def crawls(world: World) -> dict[str, Crawl]:
     for crawl in found.values():
         crawl.try_all(everywhere)
     return found
+
+
+def _change(world: World) -> int:
+    """The number of an event that changed this patient's details. Asked as the owner, who sees all of them."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT max(id) FROM audit_event WHERE relation = 'people_patient' AND kind = 'changed' AND patient_id = %s",
+            [world.patients["mine"].pk],
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _terms(world: World) -> list[dict[str, str]]:

@@ -58,6 +58,7 @@ def test_policies_are_the_generated_ones_and_no_others() -> None:
     for each in expectations().values():
         if each.policies is not None:
             wanted = {f"app_{command.lower()}" for command in each.policies}
+            wanted |= {f"sealer_{command.lower()}" for command in each.sealer}
             assert found[each.table] == wanted | always, each.table
 
 

@@ -66,4 +66,6 @@ def test_everybody_else_who_sees_the_row_sees_it(pilot: factories.Pilot, referra
         factories.patient_actor(referral.patient),
     ):
         with acting(actor, "page.opened"):
-            assert Referral.objects.visible_to(actor).get().own_words == WORDS
+            found = Referral.objects.visible_to(actor).get()
+            assert not found.get_deferred_fields()
+            assert found.own_words == WORDS

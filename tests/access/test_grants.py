@@ -5,9 +5,11 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
+from audit.models import Event
 from pilot.access import Actor, Role, acting
-from pilot.access.grants import grant, revoke
-from pilot.access.projections import Related, compare, rebuild
+from pilot.access.grants import grant, permissions_for, revoke
+from pilot.access.models import OrganisationGrant
+from pilot.access.projections import PROJECTIONS, Projection, Related, compare, rebuild, register_projection
 from pilot.people.actions import suspend_sign_in
 from pilot.people.models import Organisation
 from referrals.models import Referral
@@ -67,6 +69,13 @@ def test_each_kind_of_grant_that_went_missing_or_was_left_over_is_named_and_made
     }
     rebuild(by=BY)
     assert differences() == {}
+    for each in compare():
+        assert each.kept == each.projection.grants._default_manager.using("owner").count() > 0
+    guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
+    with acting(guardian, "log.read"):
+        rebuilt = Event.objects.filter(action="grants.rebuilt", kind__in=("created", "deleted"))
+        assert rebuilt.count() == 6
+        assert {event.actor for event in rebuilt} == {BY.label}
     with acting(coach, "test.looked"):
         assert list(Referral.objects.visible_to(coach)) == [referral]
     with acting(other, "test.looked"):
@@ -99,3 +108,21 @@ def test_the_command_ends_with_an_error_while_they_differ(pilot: factories.Pilot
     call_command("grants", "rebuild", stdout=said)
     assert "1 grants made right." in said.getvalue()
     call_command("grants", "compare", stdout=said)
+
+
+def test_a_projection_is_registered_once_however_often_it_is_said() -> None:
+    another = Projection(OrganisationGrant, "SELECT id, id, 'coach' FROM public.people_user WHERE false")
+    before = list(PROJECTIONS)
+    try:
+        for _ in range(2):
+            register_projection(another)
+        assert [*before, another] == PROJECTIONS
+    finally:
+        PROJECTIONS[:] = before
+
+
+def test_what_may_be_granted_over_a_row_is_named_for_the_role() -> None:
+    assert permissions_for(Role.COACH, Role.PILOT_MANAGER) == [
+        ("act_as_coach", "Acts as coach here"),
+        ("act_as_pilot_manager", "Acts as pilot manager here"),
+    ]

@@ -104,6 +104,7 @@ _EVERY_TIME = (
     (r"search(=|%3D)[\w%=-]+", "search="),
     # Events have one row of numbers for all: how far it has come tells of everything that everybody does.
     (r"before(=|%3D)\d+", "before="),
+    (r"/who-looked/\d+/", "/who-looked/then/"),
     # The database's own clock, which cannot be stopped.
     (r"\b\d{1,2}(:\d\d)?[ap]m\b|\bmidnight\b|\bmidday\b", "then"),
     (r"Content-Length: \d+", ""),

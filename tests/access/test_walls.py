@@ -1,15 +1,18 @@
 """The second wall by itself: raw SQL in each role's context, with no check of ours in the way."""
 
 import datetime as dt
+import re
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, connections, models, transaction
+from django.test.utils import isolate_apps
 from django.utils import timezone
 
-from audit.privacy import personal_models, privacy_of
+from audit.privacy import Impersonal, Personal, personal_models, privacy_of
 from coaching.models import Goal, Session
 from consent.models import Decision
-from pilot.access import Actor, Role, acting
+from pilot.access import Actor, Reach, Role, acting, walls
 from pilot.access.grants import grant
 from pilot.people.models import Patient
 from referrals.models import ClinicalNote, Referral
@@ -222,3 +225,185 @@ def as_owner(statement: str) -> None:
         for name, value in (("user", "system:owner"), ("role", "system"), ("action", "table.altered")):
             cursor.execute("SELECT set_config(%s, %s, true)", [f"pilot.{name}", value])
         cursor.execute(statement)
+
+
+# All that `install` makes: who may do what to which table, sequence, function and schema, and the policies.
+WALL = """
+    SELECT 'table', c.oid::regclass::text, coalesce(a.grantee::regrole::text, ''), a.privilege_type,
+            c.relrowsecurity::text || c.relforcerowsecurity::text
+        FROM pg_class c LEFT JOIN LATERAL aclexplode(c.relacl) a ON true
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'S')
+    UNION ALL SELECT 'schema', n.nspname, a.grantee::regrole::text, a.privilege_type, ''
+        FROM pg_namespace n, aclexplode(n.nspacl) a WHERE n.nspname IN ('pilot', 'public')
+    UNION ALL SELECT 'function', p.oid::regprocedure::text, a.grantee::regrole::text, a.privilege_type,
+            md5(pg_get_functiondef(p.oid))
+        FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE p.pronamespace = to_regnamespace('pilot')
+    UNION ALL SELECT 'policy', tablename || '.' || policyname, roles::text, cmd || permissive,
+            coalesce(qual, '') || ' / ' || coalesce(with_check, '') FROM pg_policies
+"""
+
+ROLES = "PUBLIC, pilot_app, pilot_auditor, pilot_sealer"
+WRECK = f"""
+    DROP SCHEMA pilot CASCADE;
+    REVOKE ALL ON SCHEMA public FROM {ROLES};
+    GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLES};
+    GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {ROLES};
+    DO $$ DECLARE t regclass; BEGIN
+        FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace LOOP
+            EXECUTE format('ALTER TABLE %s NO FORCE ROW LEVEL SECURITY', t);
+            EXECUTE format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY', t);
+            EXECUTE format('CREATE POLICY friendly ON %s USING (true)', t);
+        END LOOP; END $$;
+"""
+
+
+def wall() -> set[tuple[str, ...]]:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(WALL)
+        return set(cursor.fetchall())
+
+
+def test_installing_again_makes_good_whatever_became_of_the_wall() -> None:
+    owner = connections["owner"]
+    stands = wall()
+    assert len(stands) > 1000
+    with transaction.atomic(using="owner"), owner.cursor() as cursor:
+        cursor.execute(WRECK)
+        assert not any(kind == "function" for kind, *_ in wall())
+        walls.install(owner)
+        again = wall()
+        transaction.set_rollback(True, using="owner")
+    # Tables that nobody declares keep the policy: nothing is granted there.
+    assert {row for row in again - stands if ".friendly" not in row[1]} == set()
+    assert stands - again == set()
+
+
+def test_a_wall_that_cannot_be_built_leaves_the_old_one_standing(own_database: str) -> None:
+    owner = connections["owner"]
+    with owner.cursor() as cursor:
+        cursor.execute("ALTER TABLE referrals_clinicalnote RENAME COLUMN practice_id TO somewhere")
+    before = wall()
+    with pytest.raises(DatabaseError, match="practice_id"):
+        walls.install(owner)
+    assert wall() == before
+
+
+def test_a_wall_is_built_only_round_the_tables_that_are_there() -> None:
+    """In the middle of a migration some are not."""
+    said = "\n".join(walls.statements({"people_patient", "people_historicalpatient", "mfa_authenticator"}))
+    assert 'ON public."people_patient"' in said
+    assert 'ON public."mfa_authenticator"' in said
+    for missing in ("referrals_referral", "usersessions_usersession", "django_session"):
+        assert f'ON public."{missing}"' not in said
+
+
+EVERY = Personal(
+    see="see_referrals", patient="p", practice="pr", provider="pv", referral="r",
+    hidden_from_patient="h", provider_until="u", unless_patient="pilot.x()", also="extra",
+)  # fmt: skip
+ORGANISATIONS, REFERRALS, PATIENTS = (
+    f"ANY(ARRAY(SELECT pilot.live_{kind}('see_referrals')))"
+    for kind in ("organisations", "referrals", "patients")
+)
+SUBJECT = "ANY((SELECT pilot.patients())::uuid[])"
+ANYWHERE = "(SELECT pilot.everywhere('see_referrals'))"
+
+
+def test_each_relation_is_a_condition_on_the_column_that_the_declaration_names() -> None:
+    at_practice, at_provider = f'("pr" = {ORGANISATIONS})', f'("pv" = {ORGANISATIONS} AND "u" IS NULL)'
+    allocated, own = f'("r" = {REFERRALS})', f'("p" = {PATIENTS} AND "h" IS NULL AND NOT pilot.x())'
+    assert walls._shown(EVERY) == " OR ".join(
+        [at_practice, at_provider, allocated, own, ANYWHERE, f'"p" = {SUBJECT}', "(extra)"]
+    )
+    # Whoever is shown a row only while something stands is not shown its past.
+    assert walls._shown(EVERY, {Reach.PROVIDER, Reach.SELF}) == " OR ".join(
+        [at_practice, allocated, ANYWHERE, f'"p" = {SUBJECT}', "(extra)"]
+    )
+    # Being the subject of an action never reveals a sealed row; without the referral, the patient is who was allocated.
+    sealed = Personal(see="see_referrals", patient="p", sealed=True)
+    assert walls._shown(sealed) == f'("p" = {PATIENTS}) OR {ANYWHERE}'
+    assert walls._shown(Personal(see="see_waiting", practice="pr")) == "false"
+
+
+def test_a_row_is_written_in_an_action_about_its_patient_or_by_whoever_may() -> None:
+    assert walls._written(Personal(see="see_referrals", patient="p")) == f'"p" = {SUBJECT}'
+    of_practice = Personal(see="import_referrals", practice="pr")
+    shown = walls._shown(of_practice)
+    assert walls._written(of_practice) == f"(SELECT pilot.in_action()) AND ({shown})"
+    narrowed = Personal(see="see_referrals", patient="p", practice="pr", write="write_clinical_notes")
+    by_clinicians = "(\"pr\" = ANY(ARRAY(SELECT pilot.live_organisations('write_clinical_notes'))))"
+    assert walls._written(narrowed) == f'"p" = {SUBJECT} AND ({by_clinicians})'
+    by_many = Personal(see="see_referrals", practice="pr", referral="r", write="change_support")
+    written = walls._written(by_many)
+    assert written.startswith('(SELECT pilot.in_action()) AND (("pr" = ANY(')
+    assert written.endswith(" OR (SELECT pilot.everywhere('change_support')))")
+    assert walls._written(Personal(see="see_referrals", patient="p", write="see_waiting")) == (
+        f'"p" = {SUBJECT} AND (false)'
+    )
+
+
+def test_what_is_about_nobody_is_read_by_all_and_written_by_whoever_may() -> None:
+    managed, own = (
+        "(SELECT pilot.everywhere('manage_pilot'))",
+        '("me" = (SELECT pilot.user_id()) AND (SELECT pilot.in_action()))',
+    )
+    found = walls._impersonal_policies(Impersonal("tests", write="manage_pilot", own="me"))
+    assert found == {
+        "SELECT": ("true", None),
+        "INSERT": (None, f"{managed} OR {own}"),
+        "UPDATE": (f"{managed} OR {own}", f"{managed} OR {own}"),
+        "DELETE": (f"{managed} OR {own}", None),
+    }
+    # An owner is asked for only beside somebody who may.
+    left = {"SELECT": ("true", None), "INSERT": (None, "true"), "UPDATE": ("true", "true")}
+    assert walls._impersonal_policies(Impersonal("tests", own="me", deletable=False)) == left
+    assert walls.own_policies("me") == {
+        "SELECT": (f"{own} OR {managed}", None),
+        "INSERT": (None, f"{own} OR {managed}"),
+        "UPDATE": (f"{own} OR {managed}", f"{own} OR {managed}"),
+        "DELETE": (f"{own} OR {managed}", None),
+    }
+
+
+@isolate_apps("pilot.people")
+def test_the_app_may_do_to_a_table_what_its_declaration_says_and_no_more() -> None:
+    def rights(declaration: Personal | Impersonal) -> tuple[str, ...]:
+        meta = type("Meta", (), {"app_label": "people"})
+        body = {"__module__": __name__, "privacy": declaration, "Meta": meta}
+        model = type(f"Made{uuid4().hex}", (models.Model,), body)
+        commands = walls.rights(model)
+        assert {"SELECT", *walls.policies(model)} == {"SELECT", *commands} or isinstance(
+            declaration, Impersonal
+        )
+        return commands
+
+    of_patients = {"see": "see_patients", "patient": "id"}
+    assert rights(Personal(**of_patients)) == ("SELECT", "INSERT", "UPDATE")
+    assert rights(Personal(**of_patients, deletable=True)) == ("SELECT", "INSERT", "UPDATE", "DELETE")
+    assert rights(Personal(**of_patients, append_only=True, deletable=True)) == ("SELECT", "INSERT")
+    assert rights(Personal(**of_patients, keeps_history=False, deletable=True)) == ("SELECT",)
+    assert rights(Impersonal("tests")) == ("SELECT", "INSERT", "UPDATE", "DELETE")
+    assert rights(Impersonal("tests", deletable=False)) == ("SELECT", "INSERT", "UPDATE")
+    assert rights(Impersonal("tests", reads_only=True)) == ("SELECT",)
+
+
+def test_a_name_cannot_end_its_quotation_marks() -> None:
+    assert walls.quoted('a"; DROP TABLE b; --') == '"a""; DROP TABLE b; --"'
+
+
+def test_who_is_allocated_what_is_told_by_the_app_that_knows() -> None:
+    relations, grants = list(walls._relations), list(walls._grant_models)
+    told = walls.ReferralRelation("SELECT 'r1'", "SELECT 'p1'", "SELECT 'a1'")
+    try:
+        for _ in range(2):
+            walls.register_referral_relation(told, ClinicalNote)
+        assert walls._relations == [told]
+        assert [*grants, ClinicalNote] == walls._grant_models
+        said = walls._functions_sql()
+        assert said.count("SELECT 'r1'") == said.count("SELECT 'p1'") == said.count("SELECT 'a1'") == 1
+        walls._relations.clear()
+        assert walls._functions_sql().count("SELECT NULL::uuid WHERE false") == 3
+    finally:
+        walls._relations[:], walls._grant_models[:] = relations, grants
+    assert not re.search(r"\{[a-z_]+\}", walls._functions_sql())

@@ -32,6 +32,7 @@ from pilot.dashboards.models import Measure
 from pilot.demo.personas import PERSONAS
 from pilot.outbox.models import Message
 from pilot.people.models import Membership, Organisation, Patient, User
+from pilot.record.models import Request
 from pilot.web.expectations import Address, Asker, Scope
 from referrals.importing.actions import stage
 from referrals.importing.reading import Reading
@@ -183,6 +184,7 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
             ClinicalNote: factories.make_note(patient, clinician),
             Message: letter,
             Receipt: factories.ReceiptFactory(patient=patient),
+            Request: factories.ask_guardian(patient),
         },
         special={"outbox:settle": factories.MessageFactory(patient=patient, status=Message.Status.UNKNOWN)},
     )
@@ -287,7 +289,7 @@ def _event_about(patient: Patient) -> Any:
     """An event about the patient. Asked as the owner, who sees all of them."""
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT max(id) FROM audit_event WHERE patient_id = %s", [patient.pk])
-        return Event(pk=cursor.fetchone()[0])
+        return Event(pk=cursor.fetchone()[0], patient_id=patient.pk)
 
 
 def _reversed(address: Address, values: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from django.test import Client
 
 from audit.models import Event
+from audit.questions.models import Answer, Question
 from consent.actions import record_withdrawal
 from consent.models import Decision
 from pilot.access import Actor, Role, acting
@@ -118,6 +119,7 @@ class _Maker:
         ):
             self._list(practice, self.staff[who])
         self._people()
+        self._answers()
         self.birds.settle()
 
     # --- Patients --------------------------------------------------------------------------------------
@@ -144,6 +146,9 @@ class _Maker:
             pause(referral, by=self.staff[coach])
         self.rows.messages(patient, is_full=is_full)
         self.rows.receipt(patient)
+        if is_full:
+            self.rows.questions(patient)
+            self.rows.disclosure(patient)
         self.rows.invitation(referral, used_at=self.birds.past(Invitation, "used_at"))
 
     def _stop(self, name: str) -> None:
@@ -239,6 +244,23 @@ class _Maker:
             ignored_columns=[birds.token(ImportBatch, "report")],
         )
         stage(practice, birds.token(ImportBatch, "file_name"), reading, by=by)
+
+    def _answers(self) -> None:
+        """What the guardian was told about somebody here and somebody elsewhere."""
+        guardian = self.staff["Caldicott Guardian"]
+        for practice, who in (
+            (self.pilot.practice, "receptionist"),
+            (self.pilot.other_practice, "receptionist elsewhere"),
+        ):
+            with acting(guardian, "test.made"):
+                Answer.objects.create(
+                    question=Question.HOURS,
+                    actor=self.staff[who].label,
+                    organisation_id=practice.pk,
+                    day=self.birds.past(Answer, "day").date(),
+                    text=self.birds.token(Answer, "text"),
+                    answered_by=guardian.user_id,
+                )
 
     # --- People ----------------------------------------------------------------------------------------
 

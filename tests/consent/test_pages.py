@@ -15,7 +15,8 @@ from consent.forms import FREE_CHOICE, QUESTIONS
 from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, NotNow, Purpose, Receipt
 from consent.policies import standing
 from pilot.access import Role, acting
-from pilot.charter.models import Charter
+from pilot.charter import drafts as charters
+from pilot.charter.models import PARTS, Charter
 from pilot.people.models import Patient
 from tests import factories
 from tests.forms import hidden_in, send
@@ -289,6 +290,17 @@ class TestPublishing:
         monkeypatch.setattr(drafts, "drafts", lambda: draft)
         with pytest.raises(CommandError, match="Write a new version instead"):
             call_command("publish_sheets", verbosity=0)
+
+    @pytest.mark.parametrize("what", [InformationSheet, Charter])
+    def test_a_draft_of_the_same_version_in_the_database_is_said_in_plain_words(self, what):
+        [file, *_others] = drafts.drafts() if what is InformationSheet else charters.drafts()
+        with altering():
+            if what is InformationSheet:
+                file.charter = Charter.objects.create(version=99, **dict.fromkeys(PARTS, "Words."))
+            file.save()
+        with pytest.raises(CommandError, match="publish that or throw it away"):
+            call_command("publish_sheets", verbosity=0)
+        assert not what.objects.published().filter(version=file.version).exists()
 
     def test_refuses_a_file_without_a_title(self, tmp_path):
         (tmp_path / "1.en.plain.md").write_text("Hello\n")

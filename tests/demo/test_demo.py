@@ -7,6 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import Event
 from coaching.models import Session
@@ -17,7 +18,7 @@ from pilot.demo.actions import load
 from pilot.demo.invention import PATIENTS
 from pilot.demo.personas import PERSONAS, Persona, persona
 from pilot.people.models import Membership, Organisation, Patient, User
-from referrals.models import Referral, Status
+from referrals.models import ClinicalNote, Referral, Status, Withholding
 
 DEMO = Actor.system("demo")
 
@@ -83,6 +84,18 @@ def test_a_coach_sees_their_own_caseload_and_not_one_clinical_note(client: Clien
     assert stories.LEYLA.patient_id in seen
     assert stories.MARCUS.patient_id not in seen
     assert 5 < len(seen) < 20
+
+
+def test_a_note_that_is_kept_from_its_patient_was_decided_on_a_ground_and_looked_at_again():
+    clinician = persona("clinician")
+    with acting(Actor(clinician.role, clinician.account_id, clinician.name), "test.looked"):
+        [note] = ClinicalNote.objects.filter(withheld_at__isnull=False, patient_id=stories.JOY.patient_id)
+        decided = list(Withholding.objects.filter(note=note).order_by("created_at"))
+    assert [each.outcome for each in decided] == ["withheld", "still_withheld"]
+    assert [each.ground for each in decided] == [note.withheld_on] * 2
+    assert decided[0].review_on == timezone.localdate(decided[1].created_at)
+    assert decided[-1].review_on == note.review_on
+    assert decided[0].created_at == note.withheld_at
 
 
 def test_personas_have_every_role_and_one_has_two():

@@ -7,11 +7,26 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from pilot.documents.management.commands.write_docs import documents
+from pilot.web.expectations import addresses, counts_in_words
 from referrals.policies import TRANSITIONS
 
 
 def test_the_documents_in_the_repository_are_in_step() -> None:
     call_command("write_docs", "--check")
+
+
+def test_the_count_is_that_of_the_walk_with_both_providers() -> None:
+    """`tests/access/test_walk.py` asks at all of these."""
+    text = documents()["access.md"]
+    assert counts_in_words(addresses("tests.sign_in.oidc.site")) in text
+    assert "\n8 of the addresses, for signing in through others" in text
+
+
+def test_everything_that_the_clock_does_is_told() -> None:
+    text = (settings.BASE_DIR / "docs" / "running.md").read_text()
+    assert [
+        each["task"] for each in settings.CELERY_BEAT_SCHEDULE.values() if f"`{each['task']}`" not in text
+    ] == []
 
 
 def test_every_move_is_in_the_table_and_in_the_diagram() -> None:

@@ -110,6 +110,15 @@ class TestWhatIsInIt:
 
 
 class TestWhoComesIn:
+    @pytest.mark.parametrize("model", sorted(each._meta.model_name for each in site._registry))
+    def test_no_address_of_a_list_is_a_mishap(self, office: Client, model: str) -> None:
+        app = next(each._meta.app_label for each in site._registry if each._meta.model_name == model)
+        address = reverse(f"admin:{app}_{model}_changelist")
+        for name in ("format__exact", "kind__exact", "q", "o", "p", "e", "_facets"):
+            assert office.get(address, {name: "\0"}).status_code == 400, name
+            assert office.get(address, {name: "x" * 3000}).status_code in (200, 302, 400), name
+        assert office.get(f"{address}%00/change/").status_code in (400, 404)
+
     def test_a_visitor_is_led_to_our_own_sign_in(self) -> None:
         for address in ("/admin/", "/admin/login/", "/admin/charter/charter/", "/admin/logout/"):
             answer = Client().get(address)
@@ -196,6 +205,16 @@ class TestWriting:
         # Sent again, knowingly, it is saved.
         assert f'name="seen" value="{revision_of(draft)}"' in text(answer)
         assert office.post(page("change", draft), {**mine, "seen": revision_of(draft)}).status_code == 302
+
+    @pytest.mark.parametrize("seen", ["", "0", "-1", "9" * 18, "9" * 19, "9" * 5000, "1.0", "²", "\0"])
+    def test_no_number_that_is_not_the_one_seen_saves_or_publishes(
+        self, office: Client, draft: Charter, seen: str
+    ) -> None:
+        assert office.post(page("publish", draft), {"seen": seen}).status_code == 409
+        changed = {**WORDS, "aim": "Slipped in.", "version": "77", "seen": seen}
+        assert office.post(page("change", draft), changed).status_code in (409, 422)
+        draft.refresh_from_db()
+        assert (draft.published_at, draft.aim) == (None, WORDS["aim"])
 
     def test_publishing_is_for_ever(self, office: Client, pilot: Pilot) -> None:
         send(office, reverse(CHARTER_ADD), version="80", **WORDS)

@@ -1,6 +1,7 @@
 """The first manager of a new pilot: made once, from the command line, and able to get in."""
 
 import io
+from typing import Any
 
 import pytest
 from django.core import mail
@@ -14,14 +15,17 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def test_an_empty_pilot_gets_its_office_and_a_manager_who_can_choose_a_password() -> None:
+def test_an_empty_pilot_gets_its_office_and_a_manager_who_can_choose_a_password(
+    django_capture_on_commit_callbacks: Any,
+) -> None:
     said = io.StringIO()
     call_command("begin_pilot", "first@example.org", "First Manager", stdout=said)
     assert "First Manager is the first manager" in said.getvalue()
     membership = Membership.objects.get()
     assert membership.role == Role.PILOT_MANAGER
     assert membership.organisation.kind == Organisation.Kind.PILOT_OFFICE
-    Client().post("/account/password/reset/", {"email": "first@example.org"})
+    with django_capture_on_commit_callbacks(execute=True):
+        Client().post("/account/password/reset/", {"email": "first@example.org"})
     assert [message.to for message in mail.outbox] == [["first@example.org"]]
 
 

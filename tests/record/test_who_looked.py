@@ -1,13 +1,23 @@
 """The patient's page of who looked at their record and who changed it."""
 
+import datetime as dt
+import re
+from typing import Any
+
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit.models import Kind
-from pilot.access import Role, acting
+from coaching.actions import book
+from coaching.models import Session
+from consent.models import Purpose
+from pilot.access import Permission, Role, acting
+from pilot.access.context import ACTIONS
+from pilot.outbox.tasks import send_due
 from pilot.people.models import Patient
-from pilot.record import looks, selectors
+from pilot.record import looks, reasons, selectors
 from referrals.models import ClinicalNote
 from referrals.notes.actions import withhold_note
 from referrals.notes.policies import Grounds
@@ -34,7 +44,10 @@ def test_a_look_is_there_with_name_role_place_and_what_was_shown(case: Case) -> 
     assert [(str(did), [str(one) for one in what]) for did, what in entry.parts] == [
         (
             "Looked at",
-            ["your name and contact details", "how things stand: referral, sessions, goals or messages"],
+            [
+                "your name and contact details",
+                "how things stand: referral, sessions, goals, messages or questions",
+            ],
         )
     ]
 
@@ -136,3 +149,86 @@ def test_the_log_names_no_page_about_withholding(other: Case, withheld: Clinical
     assert not [
         name for name in looks_of_theirs if any(word in name for word in ("hold", "review", "disclose"))
     ]
+
+
+# --- Why, and what was sent out --------------------------------------------------------------------
+
+
+def test_every_line_says_why(case: Case) -> None:
+    with acting(case.receptionist, "patients.open"):
+        Patient.objects.get(pk=case.patient.pk)
+    assert str(log_of(case).entries[0].why) == "works at the desk of your practice"
+    book(
+        case.referral,
+        starts_at=timezone.now() + dt.timedelta(days=9),
+        place=Session.Place.PRACTICE,
+        by=case.coach,
+    )
+    assert str(log_of(case).entries[0].why) == "to book a session with you"
+
+
+def test_there_are_words_for_every_action_about_a_patient() -> None:
+    about_patients = {
+        name
+        for name, verb in ACTIONS.items()
+        if verb.permission is not Permission.MANAGE_PILOT  # type: ignore[attr-defined]
+        and not verb.__module__.startswith("tests.")  # other tests make some of their own
+    }
+    assert about_patients - set(reasons.DOING) - reasons.UNSAID == set(), (
+        "Say in reasons.DOING what they were doing."
+    )
+
+
+def test_what_is_done_about_a_note_is_never_said() -> None:
+    """Of a withheld one it would tell that there is one."""
+    assert not [name for name in reasons.DOING if "note" in name.split(".")[0]]
+
+
+def test_what_was_sent_out_says_to_whom_what_and_why(case: Case) -> None:
+    message = factories.MessageFactory(
+        patient=case.patient, purpose=Purpose.REMINDERS, template="session_booked"
+    )
+    send_due()
+    entry = log_of(case, show=looks.Show.SENT).entries[0]
+    sent = next(each for each in entry.sent if each.message == message.pk)
+    assert str(sent.whom) == "you, by e-mail"
+    assert str(sent.why) == Purpose.REMINDERS.label
+    assert "your name and contact details" in [str(each) for each in sent.what]
+    text = page(case.browser, "who_looked", show="sent")
+    assert "Sent to you, by e-mail" in text
+    assert (
+        reverse("record:message", args=[message.pk])
+        in case.browser.get(reverse("record:who_looked"), {"show": "sent"}).content.decode()
+    )
+
+
+def test_the_lines_can_be_narrowed_and_stay_so_from_page_to_page(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(looks, "PAGE", 2)
+    for n in range(5):
+        with acting(case.receptionist, f"patients.open{n}"):
+            Patient.objects.get(pk=case.patient.pk)
+    assert not log_of(case, show=looks.Show.SENT).entries
+    changed = log_of(case, show=looks.Show.CHANGES)
+    assert changed.entries
+    assert all(Kind.READ not in entry.did for entry in changed.entries)
+    looked = log_of(case, show=looks.Show.LOOKS)
+    assert all(set(entry.did) == {Kind.READ} for entry in looked.entries)
+    response = case.browser.get(reverse("record:who_looked"), {"show": "looks", "own": "yes"})
+    assert re.search(r"\?show=looks&amp;own=yes&amp;before=\d+", response.content.decode())
+    assert case.browser.get(reverse("record:who_looked"), {"show": "nonsense"}).status_code == 200
+
+
+def test_it_takes_as_many_queries_however_long_the_story(
+    case: Case, django_assert_max_num_queries: Any
+) -> None:
+    for n in range(20):
+        with acting(case.receptionist, f"patients.open{n}"):
+            Patient.objects.get(pk=case.patient.pk)
+    factories.MessageFactory(patient=case.patient)
+    send_due()
+    with acting(case.actor, "test.read"):
+        patient = selectors.own_patient(case.actor)
+        with django_assert_max_num_queries(8):
+            assert looks.page(case.actor, patient).entries

@@ -122,6 +122,40 @@ def test_these_are_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "word", "kind"),
+    [
+        ("On sertra-line since May", "sertra-line", "medicine"),
+        ("On sertra-\nline since May", "sertra-\nline", "medicine"),
+        ("On ser.tra.line since May", "ser.tra.line", "medicine"),
+        ("bi/polar", "bi/polar", "diagnosis"),
+        ("bi_polar disorder", "bi_polar disorder", "diagnosis"),
+        ("flu*oxetine", "flu*oxetine", "medicine"),
+        ("s e r t r a l i n e", "s e r t r a l i n e", "medicine"),
+        ("It is P.T.S.D., he says", "P.T.S.D", "diagnosis"),
+        ("Takes sertra line daily", "sertra line", "medicine"),
+        ("Coded f32.1 and i10.0", "f32.1", "code"),
+    ],
+)
+def test_a_word_that_was_taken_apart_is_found(text: str, word: str, kind: str) -> None:
+    assert (word, kind) in found(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "and/or, he/she, part-time, well-organised, e-mail, U.S.A., a b c",
+        "bi/polar transistor",
+        "self-diagnosis of the boiler",
+        "the insu-lin plant",
+        "the de pression",
+        "version v10.1, page p20.5, £k12.5, at t10.30, 2 x12.5",
+    ],
+)
+def test_ordinary_words_side_by_side_are_not_put_together(text: str) -> None:
+    assert found(text) == []
+
+
+@pytest.mark.parametrize(
     "unseen", ["\u200e", "\u2061", "\u2066", "\u2069", "\ufe0f", "\u034f", "\u180e", "\U000e0041"]
 )
 def test_what_nobody_sees_inside_a_word_hides_nothing(unseen: str) -> None:
@@ -200,5 +234,8 @@ def test_long_and_repetitive_texts_are_gone_through_too() -> None:
         "2 units of insulin ",
         " ",
         "A10.1 and ",
+        "a ",
+        "s-e-",
+        "sertra-",
     ):
         assert len(screen(piece * 400)) <= 800

@@ -55,6 +55,8 @@ NOT_SCREENED = {
     "InvitationForm": "a code",
     "AccountForm": "an address and a password",
     "StaffDecisionForm": "the name of a witness",
+    "requests.QuestionForm": "the patient and the Caldicott Guardian alone read it",
+    "requests.AnswerForm": "the patient and the Caldicott Guardian alone read it",
     "record.GoalForm": "patients choose what to tell; the page says that the coach can read it",
     "record.ChangeGoalForm": "patients choose what to tell; the page says that the coach can read it",
 }

@@ -103,6 +103,21 @@ def test_a_tick_is_good_for_the_very_words_that_were_shown(
     )
 
 
+def test_a_tick_is_good_for_the_person_who_was_asked_and_the_patient_it_was_about(
+    pilot: factories.Pilot, desk: Client, surgery: Client, patient: Patient, receptionist: Actor
+) -> None:
+    another = factories.make_patient(pilot.practice)
+    there, elsewhere = (reverse("referrals:log", args=[each.pk]) for each in (patient, another))
+    fields = {"reasons": ["find_work"], "own_words": CLINICAL}
+    tick = tick_in(send(desk, there, **fields), "own_words")
+    # The same words about somebody else, and by somebody else about the same patient.
+    for browser, address in ((desk, elsewhere), (surgery, there)):
+        assert send(browser, address, **fields, **tick).status_code == 422
+    assert rows(Referral, receptionist) == rows(OwnWords, receptionist) == []
+    assert send(desk, there, **fields, **tick).status_code == 200
+    assert [each.patient_id for each in rows(OwnWords, receptionist)] == [patient.pk]
+
+
 def test_a_tick_stays_while_something_else_is_put_right(
     desk: Client, patient: Patient, receptionist: Actor
 ) -> None:

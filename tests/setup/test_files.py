@@ -98,7 +98,35 @@ def test_every_service_of_the_composition_can_be_watched_and_keeps_no_secret() -
         for name, value in service["environment"].items():
             if re.search("PASSWORD|SECRET|AUTH|_URL", name):
                 assert re.search(r"\$\{\w+:\?", value), name
+    # The web servers, which everybody can reach, can neither seal the log nor sign it.
+    sealing = {name for name, service in services.items() if "AUDIT_SIGNING_KEY" in service["environment"]}
+    assert sealing == {"worker"}
+    for name, service in services.items():
+        has_roles = {"SEALER_DATABASE_URL", "AUDITOR_DATABASE_URL"} <= service["environment"].keys()
+        assert has_roles is (name in ("worker", "migrate"))
     assert services["web"]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_checkpoints_and_the_key_are_on_volumes_that_the_image_can_write_to() -> None:
+    composition = yaml.safe_load((BASE / "docker-compose.yml").read_text())
+    worker = composition["services"]["worker"]
+    mounted = dict(volume.split(":") for volume in worker["volumes"])
+    assert mounted.keys() <= composition["volumes"].keys()
+    assert worker["environment"]["AUDIT_CHECKPOINT_DIR"] == mounted["checkpoints"]
+    assert f"{mounted['key']}/" in worker["environment"]["AUDIT_SIGNING_KEY"]
+    image = (BASE / "Dockerfile").read_text()
+    for place in mounted.values():
+        assert re.search(rf"install --directory --owner pilot --mode 7\d\d {place}\b", image), place
+
+
+def test_everything_that_the_composition_passes_on_is_explained() -> None:
+    running = (BASE / "docs" / "running.md").read_text() + (BASE / "docs" / "openid-connect.md").read_text()
+    example = (BASE / ".env.example").read_text()
+    composition = (BASE / "docker-compose.yml").read_text()
+    for name in set(re.findall(r"\$\{(AUDIT_\w+|\w+_PASSWORD)\b", composition)) - {"AUDIT_SIGNING_KEY"}:
+        assert f"`{name}`" in running, name
+    for name in set(re.findall(r"^\s+(AUDIT_\w+|\w+_DATABASE_URL):", composition, flags=re.MULTILINE)):
+        assert f"{name}=" in example, name
 
 
 def test_the_image_runs_as_nobody_special() -> None:

@@ -65,6 +65,18 @@ def test_only_the_owner_makes_tables(cluster: Servers) -> None:
         connection.rollback()
 
 
+def test_nobody_but_a_superuser_makes_large_objects(cluster: Servers) -> None:
+    """They lie beside the tables, where no policy is. A database that is made later is closed too, once prepared."""
+    with psycopg.connect(cluster.superuser_url, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS later")
+        connection.execute("CREATE DATABASE later TEMPLATE template1")
+    for url in (cluster.app_url, cluster.sealer_url, make_conninfo(cluster.owner_url, dbname="later")):
+        with psycopg.connect(url, autocommit=True) as connection:
+            for asked in ("lo_create(0)", "lo_creat(-1)", "lo_from_bytea(0, 'words')"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(f"SELECT {asked}")  # type: ignore[arg-type]
+
+
 def test_processes_may_prepare_at_once(cluster: Servers) -> None:
     names = [f"raced_{number}" for number in range(4)]
     with psycopg.connect(cluster.superuser_url, autocommit=True) as connection:
@@ -124,8 +136,52 @@ def test_a_role_with_too_much_power_is_refused(foreign: Foreign, power: str, com
 
 
 def test_one_role_for_both_is_refused(foreign: Foreign) -> None:
-    with pytest.raises(database.DatabaseNotReadyError, match="must differ"):
+    with pytest.raises(database.DatabaseNotReadyError, match="must log in as different roles"):
         database.prepare(owner_url=foreign.owner_url, app_url=foreign.owner_url)
+
+
+def test_the_sealer_and_the_auditor_are_those_of_their_urls(foreign: Foreign, cluster: Servers) -> None:
+    sealer, auditor = f"grows_{foreign.name}", f"reads_{foreign.name}"
+    urls = {
+        name: make_conninfo(cluster.superuser_url, user=role, dbname=foreign.name, password=f"{role}'s")
+        for name, role in (("sealer_url", sealer), ("auditor_url", auditor))
+    }
+    for _ in range(2):
+        database.prepare(owner_url=foreign.owner_url, app_url=foreign.app_url, **urls)
+    for role in (sealer, auditor):
+        row = foreign.superuser.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role])
+        assert str(row.fetchone()).startswith("('SCRAM-SHA-256$")
+    with psycopg.connect(urls["sealer_url"], autocommit=True) as connection:
+        assert connection.execute("SELECT current_user").fetchone() == (sealer,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("CREATE TABLE mine ()")
+
+
+def test_without_urls_the_sealer_and_the_auditor_cannot_log_in_with_a_password(foreign: Foreign) -> None:
+    foreign.prepare()
+    rows = foreign.superuser.execute(
+        "SELECT rolpassword FROM pg_authid WHERE rolname IN ('pilot_sealer', 'pilot_auditor')"
+    )
+    assert rows.fetchall() == [(None,), (None,)]
+
+
+@pytest.mark.parametrize("same", ["owner_url", "app_url"])
+def test_a_sealer_that_is_somebody_else_as_well_is_refused(foreign: Foreign, same: str) -> None:
+    with pytest.raises(database.DatabaseNotReadyError, match="must log in as different roles"):
+        database.prepare(
+            owner_url=foreign.owner_url, app_url=foreign.app_url, sealer_url=getattr(foreign, same)
+        )
+
+
+@pytest.mark.parametrize("which", ["sealer", "auditor"])
+def test_a_sealer_or_auditor_above_the_row_policies_is_refused(
+    foreign: Foreign, cluster: Servers, which: str
+) -> None:
+    role = f"mighty_{foreign.name}"
+    foreign.run("CREATE ROLE {} LOGIN BYPASSRLS", role)
+    url = make_conninfo(cluster.superuser_url, user=role, dbname=foreign.name)
+    with pytest.raises(database.DatabaseNotReadyError, match="would see every row"):
+        database.prepare(owner_url=foreign.owner_url, app_url=foreign.app_url, **{f"{which}_url": url})
 
 
 def test_urls_keep_their_options() -> None:

@@ -80,6 +80,23 @@ def test_one_database_url_without_the_other_is_refused() -> None:
     assert "OWNER_DATABASE_URL" in complaint
 
 
+def test_only_who_is_given_the_roles_can_seal_and_audit() -> None:
+    [databases] = production("DATABASES")
+    assert databases.keys() == {"default", "owner"}
+    urls = {
+        "SEALER_DATABASE_URL": "postgresql://grows@db.invalid/pilot",
+        "AUDITOR_DATABASE_URL": "postgresql://reads@db.invalid/pilot",
+    }
+    done = start({**PRODUCTION, **urls}, "DATABASES")
+    [databases] = json.loads(done.stdout)
+    assert (databases["sealer"]["USER"], databases["auditor"]["USER"]) == ("grows", "reads")
+
+
+def test_production_has_no_key_and_no_place_for_checkpoints_unless_told() -> None:
+    names = ("AUDIT_SIGNING_KEY", "AUDIT_CHECKPOINT_DIR", "AUDIT_CHECKPOINT_EMAIL", "AUDIT_ORIGIN")
+    assert production(*names) == ["", "", [], "pilot.invalid/log"]
+
+
 def test_production_keeps_cookies_to_this_host_over_https() -> None:
     names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
     names += ("SESSION_COOKIE_HTTPONLY", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "DEBUG")

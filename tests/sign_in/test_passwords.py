@@ -1,15 +1,21 @@
 """Which passwords are taken, and that none is changed on the way."""
 
 import re
+from uuid import uuid4
 
 import pytest
+from celery.app.task import Task
 from django.contrib.auth.password_validation import validate_password
 from django.core import mail
 from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from pilot.access import Actor
+from pilot.access import Actor, acting
 from pilot.people.models import Patient, User
+from pilot.sign_in.tasks import mail_password_link
 from tests import factories
 from tests.sign_in.people import ACCOUNT, LOGIN, enters_password, events_of, signs_in, subjects
 
@@ -122,6 +128,56 @@ def test_every_way_to_a_password_refuses_a_breached_one(patient: Patient) -> Non
     assert visitor.post(address, {"password1": NEW, "password2": NEW}).status_code == 302
     assert client.get(ACCOUNT).status_code == 302
     assert events_of(patient.account)[-2:] == ["password_reset_asked", "password_reset"]
+
+
+def test_no_answer_tells_by_what_is_done_for_it_whether_somebody_has_an_account(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mail is the worker's business; for an address that nobody has, as much is written and queued."""
+    queued: list[list[str]] = []
+    monkeypatch.setattr(Task, "apply_async", lambda task, args, **how: queued.append([task.name, *args]))
+
+    def asks(address: str) -> tuple[int, str, list[str]]:
+        with CaptureQueriesContext(connection) as queries:
+            answer = Client().post("/account/password/reset/", {"email": address})
+        # Cursors and savepoints have names that differ; what is written is written by our own function.
+        written = [each["sql"].split("(")[0] for each in queries if "SELECT pilot" in each["sql"]]
+        return answer.status_code, answer.headers["Location"], written
+
+    before = len(events_of(None))
+    known, unknown = asks(patient.account.email), asks("nobody@example.org")
+    assert known == unknown
+    assert queued == [
+        ["sign_in.mail_password_link", str(patient.account.pk)],
+        ["sign_in.mail_password_link", ""],
+    ]
+    assert mail.outbox == []
+    assert events_of(patient.account) == ["password_reset_asked"]
+    assert events_of(None)[before:] == ["password_reset_asked"]
+
+
+def test_a_link_goes_to_the_accounts_own_address_and_to_no_suspended_one(patient: Patient) -> None:
+    for key in ("", str(uuid4())):
+        mail_password_link(key)
+    assert mail.outbox == []
+    Client().post("/account/password/reset/", {"email": patient.account.email.upper()})
+    assert [message.to for message in mail.outbox] == [[patient.account.email]]
+    with acting(factories.TESTS, "test.suspended"):
+        patient.account.is_active = False
+        patient.account.save(update_fields=["is_active"])
+    mail_password_link(str(patient.account.pk))
+    assert len(mail.outbox) == 1
+
+
+def test_a_mail_server_that_is_down_is_no_answer_either(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(message: EmailMessage) -> None:
+        raise OSError
+
+    monkeypatch.setattr(EmailMessage, "send", refuse)
+    for address in (patient.account.email, "nobody@example.org"):
+        assert Client().post("/account/password/reset/", {"email": address}).status_code == 302
 
 
 def test_a_reset_does_not_go_round_the_second_step(receptionist: Actor) -> None:

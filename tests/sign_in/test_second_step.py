@@ -3,10 +3,12 @@
 import pytest
 from allauth.mfa.models import Authenticator
 from django.db import connections
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from pilot.access import Actor, Role, acting
 from pilot.people.models import Patient
+from pilot.sign_in.receivers import used
+from pilot.sign_in.sessions import has_passed_second_step
 from tests import factories, second_steps
 from tests.sign_in.people import ACCOUNT, CODE, enters_password, events_of, signs_in, subjects
 
@@ -100,6 +102,20 @@ def test_a_session_that_passed_it_as_somebody_else_has_not(client: Client, recep
     session["second_step"] = str(factories.make_user().pk)
     session.save()
     assert client.get(ACCOUNT).status_code == 302
+
+
+def test_a_second_step_that_somebody_else_used_is_none_of_this_session(
+    client: Client, receptionist: Actor, pilot: factories.Pilot, rf: RequestFactory
+) -> None:
+    """As when the library tells of a step while another person is signed in in the same browser."""
+    own, other = factories.user_of(receptionist), factories.make_user()
+    request = rf.get("/", HTTP_HOST="localhost")
+    request.user, request.session = own, client.session
+    used(request, other, second_steps.app_of(other))
+    assert not has_passed_second_step(request)
+    assert events_of(other) == ["second_step_passed"]
+    used(request, own, second_steps.app_of(own))
+    assert has_passed_second_step(request)
 
 
 def test_the_way_to_it_never_goes_round_in_circles(client: Client, receptionist: Actor) -> None:

@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.http import HttpRequest
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from redis.exceptions import ConnectionError as RedisIsAway
 
@@ -12,6 +12,7 @@ from consent.models import Decision
 from pilot.access import Actor, acting
 from pilot.people.models import Patient
 from pilot.people.selectors import practices_by_phone
+from pilot.record.policies import address_of
 from referrals.models import Status
 from tests import factories, second_steps
 from tests.forms import hidden_in
@@ -111,6 +112,43 @@ def test_without_the_proxies_header_the_peer_counts_and_nonsense_opens_nothing(
 def test_all_addresses_of_one_household_count_as_one(pilot: factories.Pilot) -> None:
     pages = [guess(factories.make_user(), address=f"2001:db8::{n:x}") for n in range(1, 13)]
     assert PAUSED in pages[-1]
+
+
+def test_an_ipv4_address_is_the_same_however_it_is_written(pilot: factories.Pilot) -> None:
+    mapped = [guess(factories.make_user(), address=f"::ffff:192.0.2.{n}") for n in range(1, 13)]
+    assert not [page for page in mapped if PAUSED in page], "each is another address"
+    both = [
+        guess(factories.make_user(), address=address)
+        for address in ["198.51.100.7"] * 6 + ["::ffff:198.51.100.7"] * 6
+    ]
+    assert [PAUSED in page for page in both] == [False] * 10 + [True] * 2
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::ffff:c000:201", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::/64"),
+    ],
+)
+def test_an_invitations_tries_are_counted_by_the_same_address(
+    rf: RequestFactory, address: str, counted_as: str
+) -> None:
+    assert address_of(rf.get("/", REMOTE_ADDR=address)) == counted_as
+
+
+def test_many_tries_from_one_address_are_in_the_log_once_a_minute(pilot: factories.Pilot) -> None:
+    def paused() -> int:
+        return events_of(None).count("sign_in_paused")
+
+    before = paused()
+    visitor = Client(REMOTE_ADDR="192.0.2.9")
+    answers = [visitor.post(LOGIN, {"login": "", "password": ""}).status_code for _ in range(33)]
+    assert answers == [200] * 30 + [429] * 3
+    assert paused() == before + 1
+    Client(REMOTE_ADDR="192.0.2.10").post(LOGIN, {"login": "", "password": ""})
+    assert paused() == before + 1
 
 
 def test_a_right_password_in_between_does_not_start_the_count_again(patient: Patient) -> None:
@@ -221,8 +259,6 @@ class TestWithoutRedis:
 
 
 def test_a_request_of_its_own_names_the_peer(rf: object, settings: object) -> None:
-    from pilot.record.policies import address_of
-
     settings.TRUSTED_PROXY_COUNT = 0
     request: HttpRequest = rf.get("/", headers={"X-Forwarded-For": "203.0.113.9"}, REMOTE_ADDR="192.0.2.1")
     assert address_of(request) == "192.0.2.1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
+from django.utils.decorators import method_decorator
 
 from pilot.access import Actor, Permission, acting, can, check, current, may, note_decision, visible_to
 from pilot.people.models import Patient
@@ -156,6 +158,49 @@ class TestAViewThatIsNotOurs:
         assert "Nobody decides who may open /plain/: its view is none of ours." in [
             each.msg for each in check_declarations()
         ]
+
+
+def answers_early(view: Any) -> Any:
+    """As a cache does that kept what somebody else was shown: it carries the view's marks, and asks nobody."""
+
+    @wraps(view)
+    def run(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        ran.append("early")
+        return HttpResponse("Shown")
+
+    return run
+
+
+class TestWhatStandsBeforeAView:
+    """Whatever is wrapped around a view may answer in its place, and looks just like it."""
+
+    @pytest.mark.parametrize("view", [AsksOfTheRow.as_view(), exempt("sign-in", plain)])
+    def test_is_not_run(self, desk: Client, settings: Any, view: Any) -> None:
+        class Site:
+            urlpatterns = [*site.urlpatterns, path("early/", answers_early(view), name="early")]
+
+        settings.ROOT_URLCONF = Site
+        ran.clear()
+        with pytest.raises(Undecided):
+            desk.get("/early/")
+        assert not ran
+
+    def test_nor_if_it_comes_as_a_mixin(self) -> None:
+        class Early:
+            dispatch = answers_early(PilotView.dispatch)
+
+        with pytest.raises(ImproperlyConfigured, match="round the door"):
+
+            class Mixed(Early, PilotView):
+                permission = Permission.SEE_PATIENTS
+
+    def test_nor_if_it_is_put_on_the_class_afterwards(self) -> None:
+        @method_decorator(answers_early, name="dispatch")
+        class Decorated(PilotView):
+            permission = Permission.SEE_PATIENTS
+
+        with pytest.raises(ImproperlyConfigured, match="round the door"):
+            Decorated.as_view()
 
 
 class TestExemptions:

@@ -260,6 +260,15 @@ def test_a_list_survives_any_address(desk: Client, pilot: factories.Pilot, query
     assert len(response.context_data["page"]) == 1
 
 
+@pytest.mark.parametrize("name", ["after", "before", "sort", "search", "\0"])
+def test_a_character_that_no_column_holds_is_refused_in_any_address(
+    desk: Client, pilot: factories.Pilot, name: str
+) -> None:
+    answer = desk.get("/tiny/patients/", {name: "a\0"})
+    assert answer.status_code == 400
+    assert desk.get("/tiny/patients/%00/").status_code in (400, 404)
+
+
 def test_a_page_that_began_at_a_row_now_gone_leads_back_to_the_first(
     desk: Client, pilot: factories.Pilot
 ) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from consent import drafts
@@ -35,7 +37,7 @@ class Command(BaseCommand):
         for draft in charters.drafts():
             stands = Charter.objects.published().filter(version=draft.version).first()
             if stands is None:
-                new.append(publish_charter(draft, by=by))
+                new.append(_publish(publish_charter, draft, by=by))
             elif any(getattr(stands, part) != getattr(draft, part) for part in PARTS):
                 raise CommandError(f"{draft} was published and differs now. Write a new version instead.")
         return new
@@ -49,7 +51,17 @@ class Command(BaseCommand):
                 .first()
             )
             if stands is None:
-                new.append(publish_sheet(draft, by=by))
+                new.append(_publish(publish_sheet, draft, by=by))
             elif any(getattr(stands, word) != getattr(draft, word) for word in WORDS):
                 raise CommandError(f"{draft} was published and differs now. Write a new version instead.")
         return new
+
+
+def _publish(publish: Callable[..., Any], draft: Any, *, by: Actor) -> Any:
+    try:
+        return publish(draft, by=by)
+    except ValidationError as refusal:
+        raise CommandError(
+            f"{draft} cannot be published: {' '.join(refusal.messages)} If the admin holds a draft of the same version, "
+            "publish that or throw it away, or give the file another number."
+        ) from refusal

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from uuid import NAMESPACE_URL, uuid5
+
 from allauth.socialaccount.models import SocialAccount
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from pilot.access import Actor, Permission, action
+from pilot.access.context import hold
 from pilot.people.actions import open_account
 from pilot.people.models import Patient, User
 from pilot.sign_in.oidc import policies, selectors
@@ -83,6 +86,8 @@ def connect(user: User, answer: Answer, *, by: Actor) -> None:
         if not works_here(user):
             raise Refused(Why.WRONG_KIND)
         policies.check_address(user, answer)
+    # Two ways back at once, of one person or of one account: the second one sees the first.
+    hold(user.pk, uuid5(NAMESPACE_URL, f"{answer.provider.issuer} {answer.subject}"), exclusive=True)
     if selectors.connected_to(answer.provider, answer.subject) or selectors.is_connected(
         user, answer.provider
     ):

@@ -144,7 +144,7 @@ class Door:
         if said.get("issuer") != self.provider.issuer:
             raise NotBelieved("The provider calls itself by another name than the one configured.")
         scheme = urlsplit(self.provider.issuer).scheme
-        if any(urlsplit(str(said.get(name, ""))).scheme != scheme for name in NEEDED):
+        if any(_scheme_of(said.get(name, "")) != scheme for name in NEEDED):
             raise NotBelieved("The provider leaves out an address, or gives one without encryption.")
         self.library.endpoints = said
         return said
@@ -164,7 +164,7 @@ class Door:
             )
         except (requests.ConnectionError, requests.Timeout) as problem:
             raise NoAnswer from problem
-        except (OAuth2Error, requests.RequestException, KeyError, ValueError) as problem:
+        except (OAuth2Error, requests.RequestException, KeyError, TypeError, ValueError) as problem:
             # Its text may quote the answer, so it goes nowhere.
             raise NotBelieved("The code was not taken.") from problem
         return tokens
@@ -180,6 +180,13 @@ class Door:
         if not isinstance(said, dict):
             raise NotBelieved("The provider's answer has another shape than it should.")
         return said
+
+
+def _scheme_of(address: object) -> str:
+    try:
+        return urlsplit(str(address)).scheme
+    except ValueError:
+        return ""
 
 
 class _Adapter(OpenIDConnectOAuth2Adapter):

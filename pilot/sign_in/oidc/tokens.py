@@ -71,7 +71,7 @@ def read_id_token(token: str, keys: Mapping[str, Any], provider: Provider, nonce
     if not secrets.compare_digest(str(claims["nonce"]).encode(), nonce.encode()):
         raise NotBelieved("The ID token answers another request.")
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+    if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
         raise NotBelieved("The ID token names nobody.")
     return claims
 

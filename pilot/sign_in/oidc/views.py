@@ -12,23 +12,27 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.internal.flows.reauthentication import is_reauthentication_required
 from allauth.account.utils import get_next_redirect_url, perform_login
+from allauth.core import ratelimit
 from django.conf import settings
 from django.http import Http404, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from redis.exceptions import RedisError
 
 from audit.actions import record_refusal
 from pilot.access import Actor, Permission, Role, acting
 from pilot.people.models import User
 from pilot.sign_in.actions import note, sign_out
+from pilot.sign_in.door import note_pause
 from pilot.sign_in.oidc import actions, policies, selectors
 from pilot.sign_in.oidc.configuration import NHS_LOGIN, Provider
 from pilot.sign_in.oidc.exchange import CONNECT, SIGN_IN, Door, NoAnswer, StateUnknown, Visit
 from pilot.sign_in.oidc.policies import Refused
 from pilot.sign_in.oidc.tokens import Answer, NotBelieved
 from pilot.sign_in.sessions import to_confirm
+from pilot.web import errors
 from pilot.web.forms import Form
 from pilot.web.middleware import PilotRequest
 from pilot.web.views import FormPage, Page, PageParts, PublicPage
@@ -124,8 +128,18 @@ class SignIn(ThroughProvider, PublicPage):
 
     why = "Whoever signs in through a provider has not signed in yet. It shows nothing of anybody."
 
+    @cached_property
+    def pause(self) -> HttpResponse | None:
+        """What is answered to many tries in a short time, counted with those by password."""
+        try:
+            refusal: HttpResponse | None = ratelimit.consume_or_429(self.request, action="login")
+        except RedisError:
+            return errors.sign_in_paused(self.request)
+        return refusal
+
     def open_door(self) -> AbstractContextManager[Any]:
-        if self.request.method == "POST":
+        is_visitor = self.request.session_ends_in is None
+        if self.request.method == "POST" and is_visitor and not self.pause:
             self.is_there  # noqa: B018 (asked now: see there)
         return super().open_door()
 
@@ -137,6 +151,9 @@ class SignIn(ThroughProvider, PublicPage):
         is_signed_in = request.session_ends_in is not None
         if is_signed_in:
             return HttpResponseRedirect(reverse("web:home"))
+        if self.pause:
+            note_pause(request, self.pause)
+            return self.pause
         return self.leave(SIGN_IN)
 
 

@@ -11,10 +11,13 @@ import jwt
 import pytest
 import time_machine
 from django.test import Client
+from redis.exceptions import ConnectionError as RedisIsAway
 
+from audit.models import Kind
 from pilot.people.models import Patient
 from pilot.sign_in.oidc.configuration import Provider
 from tests import factories
+from tests.log import events
 from tests.sign_in.oidc.conftest import CLIENT, SECRET
 from tests.sign_in.oidc.journey import come_back, depart, just_signed_in, said, travel, who
 from tests.sign_in.oidc.provider import RealProvider, make_key, query_of
@@ -231,6 +234,7 @@ DISCOVERY = "/.well-known/openid-configuration"
         {"issuer": "https://auth.example"},
         {"token_endpoint": None},
         {"jwks_uri": "file:///etc/passwd"},
+        {"authorization_endpoint": "http://[::1"},
     ],
     ids=str,
 )
@@ -247,6 +251,9 @@ def test_a_provider_that_describes_itself_wrongly_is_not_gone_to(
     ("path", "change"),
     [
         ("/oauth2/token", lambda said: {**said, "id_token": None}),
+        ("/oauth2/token", lambda said: 1),
+        ("/oauth2/token", lambda said: True),
+        (DISCOVERY, lambda said: {**said, "token_endpoint": "http://[::1"}),
         ("/oauth2/token", lambda said: {key: said[key] for key in said if key != "access_token"}),
         ("/jwks", lambda said: {}),
         ("/jwks", lambda said: [said]),
@@ -256,8 +263,9 @@ def test_a_provider_that_describes_itself_wrongly_is_not_gone_to(
 def test_an_answer_of_another_shape_is_not_believed(
     client: Client, nhs: RealProvider, proven: Patient, path: str, change: Any
 ) -> None:
+    back = nhs.agree(depart(client, NHS), "sub-1")
     nhs.changes[path] = change
-    assert travel(client, nhs, NHS, "sub-1").status_code == 400
+    assert come_back(client, back).status_code == 400
     assert who(client) is None
 
 
@@ -279,6 +287,33 @@ def test_no_session_begins_without_a_click_of_ones_own(client: Client, nhs: Real
     assert client.get("/account/with/nhs-login/sign-in/").headers["Location"] == "/account/login/"
     careful = Client(enforce_csrf_checks=True)
     assert careful.post("/account/with/nhs-login/sign-in/").status_code == 403
+    assert not nhs.received
+
+
+@pytest.mark.django_db
+def test_setting_out_is_counted_with_the_tries_by_password(client: Client, nhs: RealProvider) -> None:
+    """Each would keep a process waiting for the provider, and leave a session behind."""
+    address = "/account/with/nhs-login/sign-in/"
+    answers = [client.post(address) for _ in range(32)]
+    assert [answer.status_code for answer in answers] == [200] * 30 + [429] * 2
+    assert "You never need to sign in to stop taking part" in said(answers[-1])
+    assert len(nhs.received) == 30
+    assert [event.action for event in events(kind=Kind.SIGN_IN)] == ["account.sign_in_paused"]
+    assert client.post("/account/login/", {"login": "a@example.org", "password": "x"}).status_code == 429
+    assert Client(REMOTE_ADDR="192.0.2.77").post(address).status_code == 200
+
+
+@pytest.mark.django_db
+def test_where_tries_cannot_be_counted_nobody_sets_out(
+    client: Client, nhs: RealProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise RedisIsAway
+
+    monkeypatch.setattr("redis.Redis.execute_command", refuse)
+    answer = client.post("/account/with/nhs-login/sign-in/")
+    assert answer.status_code == 503
+    assert "Nobody can sign in for the moment" in said(answer)
     assert not nhs.received
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
 
-from pilot.access import Role, acting
+from pilot.access import Actor, Role, acting
 from pilot.people.models import Patient
 from pilot.sign_in.oidc import actions
 from pilot.sign_in.oidc.configuration import Provider
 from pilot.sign_in.oidc.policies import Refused, Why
 from pilot.sign_in.oidc.tokens import Answer
 from tests import factories
+from tests.access.racing import SECONDS, Halt, Pool, until_waiting
 from tests.forms import hidden_in
 from tests.log import events
 from tests.sign_in.oidc.journey import claims_of, come_back, depart, just_signed_in, said, travel, who
@@ -137,3 +140,39 @@ def test_staff_find_no_page_to_connect_nhs_login(client: Client, pilot: factorie
     for rest in ("", "disconnect/"):
         assert client.get(f"/account/with/nhs-login/{rest}").status_code == 404
     assert client.post("/account/with/nhs-login/").status_code == 404
+
+
+@pytest.mark.parametrize("same", ["account", "person"])
+def test_of_two_ways_back_at_once_one_connects(
+    own_database: str, configured: dict[str, Provider], monkeypatch: pytest.MonkeyPatch, same: str
+) -> None:
+    """One account and two people at the provider, or one person there and two accounts."""
+    practice = factories.make_pilot().practice
+    actors = [factories.make_staff(Role.RECEPTIONIST, practice) for _ in range(2)]
+    pairs = (
+        [(actors[0], "sub-1"), (actors[0], "sub-2")] if same == "account" else [(a, "sub-1") for a in actors]
+    )
+
+    def connect(actor: Actor, subject: str) -> None:
+        user = factories.user_of(actor)
+        vouched = {"email": user.email, "email_verified": True}
+        with acting(actor, "test.connected"):
+            actions.connect(user, Answer(configured["work"], subject, vouched, {}), by=actor)
+
+    halt = Halt(monkeypatch, actions, "_connect")
+    with ThreadPoolExecutor(2) as threads:
+        pool = Pool(threads)
+        first = pool.begin(partial(connect, *pairs[0]))
+        halt.wait()
+        second = pool.begin(partial(connect, *pairs[1]))
+        try:
+            until_waiting(second)
+        finally:
+            halt.go_on.set()
+        first.result(SECONDS)
+        with pytest.raises(Refused) as refusal:
+            second.result(SECONDS)
+    assert refusal.value.why is Why.TAKEN
+    assert [(each.user_id, each.uid) for each in SocialAccount.objects.all()] == [
+        (actors[0].user_id, "sub-1")
+    ]

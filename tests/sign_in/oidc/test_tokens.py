@@ -87,6 +87,7 @@ WRONG: dict[str, Forger] = {
     "about an empty name": _with(sub=""),
     "about a number": _with(sub=7),
     "about a name too long to keep": _with(sub="s" * 192),
+    "about a name that no table holds": _with(sub="sub\0-1"),
     "no token at all": lambda nhs, claims: "not a token",
 }
 # Through the whole journey, since what reads them must not be left out anywhere.

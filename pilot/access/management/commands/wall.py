@@ -32,6 +32,8 @@ class Command(BaseCommand):
                 self.stdout.write(self.style.ERROR(f"{'':{width}}  WRONG: {hole}"))
         for hole in found.elsewhere:
             self.stdout.write(self.style.ERROR(f"WRONG: {hole}"))
+        for note in found.notes:
+            self.stdout.write(f"Note: {note}")
         if found.holes:
             raise CommandError(
                 f"{len(found.holes)} things are not as declared. `manage.py migrate` re-makes policies, rights and"

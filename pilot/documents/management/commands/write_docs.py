@@ -12,11 +12,17 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import TextChoices
+from django.urls import include, path
 
 from coaching.models import SessionStatus
 from coaching.policies import TRANSITIONS as OF_SESSIONS
+from pilot import urls
 from pilot.access.roles import in_words
 from pilot.access.transitions import Transition
+from pilot.record.models import Status as RequestStatus
+from pilot.record.requests.policies import TRANSITIONS as OF_REQUESTS
+from pilot.sign_in.oidc.configuration import NHS_LOGIN, WORK
+from pilot.sign_in.oidc.urls import patterns_for
 from pilot.web.expectations import addresses, counts_in_words
 from referrals.models import Status
 from referrals.policies import TRANSITIONS as OF_REFERRALS
@@ -35,6 +41,7 @@ class Machine:
 MACHINES = (
     Machine("Referrals", "referrals/policies.py", Status, OF_REFERRALS),
     Machine("Sessions", "coaching/policies.py", SessionStatus, OF_SESSIONS),
+    Machine("Questions from patients", "pilot/record/requests/policies.py", RequestStatus, OF_REQUESTS),
 )
 
 
@@ -69,7 +76,7 @@ def _access() -> str:
     if not file.exists():
         raise CommandError("docs/access.md is missing: only parts of it can be written from the code.")
     text = file.read_text()
-    for mark, lines in (("roles", _roles()), ("counts", [f"It asks {counts_in_words(addresses())}."])):
+    for mark, lines in (("roles", _roles()), ("counts", _counts())):
         begin, end = f"<!-- {mark}: written by `manage.py write_docs` -->\n", f"<!-- end of {mark} -->"
         before, _, rest = text.partition(begin)
         _, found, after = rest.partition(end)
@@ -87,6 +94,21 @@ def _roles() -> Iterator[str]:
             if can
             else f"- **{role.label}.** {sentence}"
         )
+
+
+class WithProviders:
+    """The project's addresses as they are where every way of signing in is configured, whatever is configured here."""
+
+    through_others = [path("account/with/", include((patterns_for([NHS_LOGIN, WORK]), "oidc")))]
+    urlpatterns = [*through_others, *urls.urlpatterns]
+
+
+def _counts() -> Iterator[str]:
+    # Where a provider is configured here, its addresses are there twice.
+    every = {each.pattern: each for each in addresses(WithProviders)}
+    others = [pattern for pattern in every if pattern.startswith("account/with/")]
+    yield f"It asks {counts_in_words(every.values())}."
+    yield f"{len(others)} of the addresses, for signing in through others, are there only where that is configured."
 
 
 def _states() -> Iterator[str]:

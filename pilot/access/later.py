@@ -1,0 +1,35 @@
+"""What somebody causes and the worker does: the log has it beside what they did, as of the same request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Task
+from celery.signals import task_postrun, task_prerun
+from django.db import transaction
+
+from pilot.access.context import caused_by, current_or_none
+
+# The header of a task that says which request caused it.
+REQUEST = "pilot_request"
+
+
+def soon(task: Task, *arguments: Any) -> None:
+    """Queue the task once the surrounding transaction is saved. What it does is logged as of the same request.
+
+    A broker that cannot be reached stops nobody: such a task is one that the clock starts again, or that can be asked for
+    again.
+    """
+    context = current_or_none()
+    headers = {REQUEST: context.request if context else ""}
+    transaction.on_commit(lambda: task.apply_async(args=arguments, retry=False, headers=headers), robust=True)
+
+
+@task_prerun.connect  # type: ignore[untyped-decorator]
+def _go_on_with_request(task: Task, **sent: Any) -> None:
+    caused_by.set((task.request.headers or {}).get(REQUEST) or "")
+
+
+@task_postrun.connect  # type: ignore[untyped-decorator]
+def _end_of_request(**sent: Any) -> None:
+    caused_by.set("")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 from pathlib import Path
 
 from django.conf import settings
@@ -21,7 +23,9 @@ def signing_key() -> notes.Signer:
     if not file.exists():
         if settings.PRODUCTION:
             raise NoKeyError(f"There is no key in {file}: make one with `manage.py audit make-key {file}`.")
-        make_key(file)
+        # Somebody else who needs one at this moment may be first; theirs serves both.
+        with contextlib.suppress(FileExistsError):
+            make_key(file)
     signer = _read(file)
     if signer.name != settings.AUDIT_ORIGIN:
         raise NoKeyError(
@@ -36,11 +40,19 @@ def old_signing_keys() -> list[notes.Signer]:
 
 
 def make_key(file: Path) -> notes.Verifier:
-    """Write a new private key, readable by this account alone. Refused where the file is there (FileExistsError)."""
+    """Write a new private key, readable by this account alone. Refused where the file is there (FileExistsError).
+
+    Whoever finds the file finds all of it: it is written under another name first.
+    """
     signer = notes.Signer.new(settings.AUDIT_ORIGIN)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_text(signer.text + "\n", encoding="utf-8")
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    draft.touch(mode=0o600, exist_ok=False)
+    try:
+        draft.write_text(signer.text + "\n", encoding="utf-8")
+        file.hardlink_to(draft)
+    finally:
+        draft.unlink()
     return signer.verifier
 
 

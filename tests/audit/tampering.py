@@ -156,9 +156,16 @@ def write_some_of_everything() -> None:
 
 
 def seal_all() -> int:
-    """Seal all there is and say how large the tree is then.
+    """Seal all there is and say how large the tree is then."""
+    wait_for_others()
+    done = sealer.seal()
+    assert done is not None
+    return done.size
 
-    Any open transaction of the same server holds sealing back, those of other tests included: hence the patience.
+
+def wait_for_others() -> None:
+    """Return when everything written so far can be sealed: any open transaction of the same server holds sealing back, those
+    of other tests included.
     """
     with connections["owner"].cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text::bigint")
@@ -168,6 +175,3 @@ def seal_all() -> int:
             if cursor.fetchone()[0] > reached:
                 break
             cursor.execute("SELECT pg_sleep(0.02)")
-    done = sealer.seal()
-    assert done is not None
-    return done.size

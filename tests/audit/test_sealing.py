@@ -19,7 +19,7 @@ from audit.models import Checkpoint, Event, Leaf, Node
 from audit.sealing import leaves, notes, published, sealer
 from audit.sealing.leaves import COLUMNS
 from audit.sealing.verification import verify
-from tests.audit.tampering import Log, connected, disable_triggers, seal_all
+from tests.audit.tampering import Log, connected, disable_triggers, seal_all, wait_for_others
 
 pytestmark = pytest.mark.usefixtures("own_database", "log_place")
 
@@ -128,6 +128,7 @@ def test_cut_off_before_any_statement_the_next_run_carries_on(
     for statement in range(60):
         write_events(3)
         size += 3
+        wait_for_others()
         try:
             with connections["sealer"].execute_wrapper(cut_off_at(statement)):
                 done = sealer.seal(batch=2)

@@ -291,11 +291,12 @@ class _Recount:
             )
 
     def _check_number(self, last: Key) -> None:
-        """No event may be there that is neither sealed nor waiting, whatever the indexes say."""
+        """No event may be there that is neither sealed nor waiting, whatever the indexes say: this reads along none."""
         if not self.report.is_well:
             return
         [count] = self.moment.row(
-            "SELECT count(*) FROM public.audit_event e WHERE (e.epoch, e.transaction, e.id) <= (%s, %s, %s)",
+            "SELECT count(e.at) FROM public.audit_event e"
+            " WHERE (e.epoch + 0, e.transaction + 0, e.id + 0) <= (%s, %s, %s)",
             last,
         )
         if count != self.report.size:

@@ -14,6 +14,7 @@ from django.test import override_settings
 from audit.sealing import notes, sealer
 from audit.sealing.findings import Report
 from audit.sealing.leaves import COLUMNS
+from audit.sealing.verification import verify
 from pilot import embedded
 from tests import tamper_demo
 from tests.audit.tampering import Log, connected, disable_triggers, seal_all, write_some_of_everything
@@ -572,6 +573,27 @@ def test_the_demonstration_shows_a_superuser_being_found_out(own_database: str) 
     said: list[str] = []
     assert tamper_demo.show(superuser, own_database, said.append)
     assert "is not what was sealed: it was changed afterwards." in "\n".join(said)
+
+
+@pytest.mark.skipif(
+    bool(os.environ.get("DATABASE_URL")), reason="only the embedded servers have a superuser of ours"
+)
+def test_an_event_hidden_from_the_index_that_sealing_follows_is_counted(
+    own_database: str, log_place: Path
+) -> None:
+    write_some_of_everything()
+    seal_all()
+    superuser = embedded.servers(settings.HOME / "test", disposable=True).superuser_url
+    columns = ", ".join(name for name in COLUMNS if name != "id")
+    index = "UPDATE pg_index SET indisready = %s WHERE indexrelid = 'event_in_sealing_order'::regclass"
+    with psycopg.connect(superuser, dbname=own_database, autocommit=True) as connection:
+        connection.execute("SET allow_system_table_mods = on")
+        connection.execute(index, [False])
+        connection.execute(
+            f"INSERT INTO audit_event ({columns}) SELECT {columns} FROM audit_event ORDER BY id LIMIT 1".encode()
+        )
+        connection.execute(index, [True])
+    assert "7 events are in the order of those sealed, which are 6." in verify().in_words()
 
 
 # --- Backups ---

@@ -296,6 +296,9 @@ def test_a_wall_is_built_only_round_the_tables_that_are_there() -> None:
     assert 'ON public."mfa_authenticator"' in said
     for missing in ("referrals_referral", "usersessions_usersession", "django_session"):
         assert f'ON public."{missing}"' not in said
+    kept = 'INSERT INTO public."audit_shape"'
+    assert kept not in said
+    assert kept in "\n".join(walls.statements({"audit_shape"}))
 
 
 EVERY = Personal(

@@ -258,6 +258,7 @@ def action(
         ACTIONS[name] = run
         run.permission = permission  # type: ignore[attr-defined]
         run.action_name = name  # type: ignore[attr-defined]
+        run.about_patient = about_patient  # type: ignore[attr-defined]
         return run
 
     return decorate

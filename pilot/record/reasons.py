@@ -49,6 +49,7 @@ DOING: dict[str, _StrOrPromise] = {
     "referral.handed_back": _("to find you another coach"),
     "referral.logged": _("to suggest coaching to you"),
     "referral.paused": _("to let your coaching rest"),
+    "referral.provider_changed": _("to let you wait for the coaches who work at your practice now"),
     "referral.resumed": _("to go on with your coaching"),
     "referrals.imported": _("to add you to the practice’s list"),
     "referrals.list_confirmed": _("to add you to the practice’s list"),

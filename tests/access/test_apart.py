@@ -17,7 +17,6 @@ from django.http import Http404
 from audit.models import Event
 from audit.privacy import Impersonal, Personal, declared, personal_models, privacy_of
 from pilot.access import Actor, Permission, Role, acting, walls
-from pilot.access.context import ACTIONS
 from pilot.access.policies import visible_to
 from pilot.web.expectations import ASKERS, Address, Outcome, Scope, addresses
 from pilot.web.forms import _SALT, FORM_KEY
@@ -38,6 +37,7 @@ from tests.access.apart import (
     rows_allowed,
     shown,
 )
+from tests.actions import every_action
 
 # Whoever has no business with a case; they are refused by role, whosever record it is.
 WITHOUT_CASES = (Role.COMMISSIONER, Role.PILOT_MANAGER, Role.CALDICOTT_GUARDIAN, Role.SPEAK_UP_GUARDIAN)
@@ -195,7 +195,7 @@ def test_no_form_changes_a_row_that_is_not_theirs(
 
 def test_with_policies_off_no_action_is_done_to_a_row_that_is_not_theirs(world: World) -> None:
     """Every action, straight, by whoever has patients, on anybody's row: it gets past its check where `visible_to` says."""
-    actions = [(run, model) for run in ACTIONS.values() if (model := subject_of(run)) is not None]
+    actions = [(run, model) for run in every_action().values() if (model := subject_of(run)) is not None]
     assert len(actions) > 30
     with no_policies():
         for role in (*WITH_CASES, Role.PILOT_MANAGER):

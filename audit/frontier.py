@@ -46,18 +46,14 @@ class Frontier:
         """Add one leaf. Return the interior nodes it completes as (level, index, hash), lowest first."""
         return [(run.level, run.first, run.hashes[0]) for run in self.extend([leaf_hash])]
 
-    def extend(self, hashes: Iterable[bytes], level: int = 0) -> list[Run]:
+    def extend(self, hashes: Iterable[bytes]) -> list[Run]:
         """Add these leaves. Return the interior nodes they complete, a run for each level, lowest first.
 
-        With a `level`, `hashes` are the nodes of that level, each standing for 2^level leaves (worked out elsewhere, in
-        another process say); the tree has to stand at a multiple of 2^level. ValueError, and the tree is as it
-        was, where it does not or where a hash is not 32 bytes.
+        ValueError, and the tree is as it was, where a hash is not 32 bytes.
         """
-        row = _checked(hashes)
-        if self.size % (1 << level):
-            raise ValueError(f"{self.size} leaves do not end where a node of level {level} begins.")
-        first = self.size >> level
-        self.size += len(row) << level
+        row, level = _checked(hashes), 0
+        first = self.size
+        self.size += len(row)
         grown: list[Run] = []
         alone: list[bytes] = []
         while row:
@@ -66,8 +62,7 @@ class Frontier:
                 row = [self._peaks.pop(), *row]
             if len(row) & 1:
                 alone.append(row[-1])
-            pairs = iter(row)
-            row = [sha256(NODE + left + right).digest() for left, right in zip(pairs, pairs, strict=False)]
+            row = _joined(row)
             level, first = level + 1, first >> 1
             if row:
                 grown.append(Run(level, first, row))
@@ -146,6 +141,21 @@ def _cover(begin: int, end: int) -> list[Node]:
         nodes.append((level, begin >> level))
         begin += 1 << level
     return nodes
+
+
+def _joined(row: list[bytes]) -> list[bytes]:
+    """Hash neighbours together. A copy of a begun hash costs less than a new one."""
+    pairs = iter(row)
+    joined = []
+    for left, right in zip(pairs, pairs, strict=False):
+        hashing = _BEGUN.copy()
+        hashing.update(left)
+        hashing.update(right)
+        joined.append(hashing.digest())
+    return joined
+
+
+_BEGUN = sha256(NODE)
 
 
 def _fold(hashes: list[bytes]) -> bytes:

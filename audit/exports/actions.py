@@ -20,7 +20,7 @@ from audit.frontier import inclusion_proof_from, nodes_for_inclusion
 from audit.models import Checkpoint, Disclosure, Event, Leaf
 from audit.sealing import check_proof, keys, notes
 from audit.sealing.leaves import COLUMNS, FORM, encode, readable
-from audit.sealing.proofs import stored_nodes
+from audit.sealing.tree import stored_nodes, through
 from audit.selectors import Found
 from pilot.access import Actor, Permission, acting, check
 
@@ -92,7 +92,7 @@ def _proofs(sealed: dict[int, dict[str, Any]]) -> Iterator[tuple[int, dict[str, 
     steps = {number: nodes_for_inclusion(index, opened.size) for number, index in places.items()}
     wanted = {node for found in steps.values() for step in found for node in step}
     with connection.cursor() as cursor:
-        nodes = stored_nodes(cursor, sorted(wanted))
+        nodes = stored_nodes(through(cursor), wanted)
     for number, index in places.items():
         leaf = encode(sealed[number])
         try:

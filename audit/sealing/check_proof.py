@@ -25,7 +25,7 @@ FORM = "pilot-proof/1"
 LARGEST_FILE = 1_000_000
 EXPLAINED = {
     "event": "The event, readable: every column that is sealed. Bytes are hexadecimal, times are UTC.",
-    "leaf": "The same event as the bytes that were sealed (PostgreSQL's binary form of a row), in base64.",
+    "leaf": "The same event as the bytes that were sealed (a row as PostgreSQL copies it in binary), in base64.",
     "index": "The event's place in the log, counted from 0.",
     "size": "How many events the log held when the checkpoint was made.",
     "path": "RFC 9162 inclusion proof: the hashes (SHA-256, base64) that lead from the leaf to the root.",

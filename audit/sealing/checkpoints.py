@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from audit import merkle
-from audit.frontier import Node, consistency_proof_from, nodes_for_consistency
+from audit.frontier import consistency_proof_from, nodes_for_consistency
 from audit.sealing import check_proof, notes, published
 from audit.sealing.findings import Report
 from audit.sealing.snapshot import Snapshot
+from audit.sealing.tree import stored_nodes
 
 # A run killed between keeping a checkpoint and publishing it leaves this to the next one, which comes sooner than that.
 GRACE = dt.timedelta(minutes=5)
@@ -144,7 +145,7 @@ def check_consistency(snapshot: Snapshot, believed: Believed, size: int, report:
     for begin in range(0, len(pairs), 100):
         some = pairs[begin : begin + 100]
         stored = stored_nodes(
-            snapshot, {node for pair in some for path in nodes_for_consistency(*pair) for node in path}
+            snapshot.rows, {node for pair in some for path in nodes_for_consistency(*pair) for node in path}
         )
         for older, newer in some:
             try:
@@ -158,14 +159,3 @@ def check_consistency(snapshot: Snapshot, believed: Believed, size: int, report:
                     f" {older:,}.",
                     place=older,
                 )
-
-
-def stored_nodes(snapshot: Snapshot, wanted: set[Node]) -> dict[Node, bytes]:
-    rows = snapshot.rows(
-        "SELECT w.level, w.index, coalesce(n.hash, l.hash)"
-        " FROM unnest(%s::int[], %s::bigint[]) AS w(level, index)"
-        " LEFT JOIN public.audit_node n ON w.level > 0 AND (n.level, n.index) = (w.level, w.index)"
-        " LEFT JOIN public.audit_leaf l ON w.level = 0 AND l.index = w.index",
-        [[level for level, _ in wanted], [index for _, index in wanted]],
-    )
-    return {(level, index): found for level, index, found in rows if found is not None}

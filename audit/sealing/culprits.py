@@ -5,31 +5,18 @@ Slow, and asked only where the quick comparison of `verification` differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from audit import merkle
-from audit.frontier import Run
+from audit.frontier import Run, inclusion_proof_from, nodes_for_inclusion
+from audit.sealing.checkpoints import Believed
 from audit.sealing.findings import TOLD, Report
-from audit.sealing.leaves import SQL
+from audit.sealing.leaves import SELECT, Key, hashed, key_of
 from audit.sealing.snapshot import Snapshot
-
-Key = tuple[int, int, int]  # epoch, transaction, id: the order of sealing
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """Places `first` to `last` of the tree, whose events come after one key and up to another; None where that is lost.
-
-    One piece of several, between whose events no key is known, has all of theirs or none.
-    """
-
-    first: int
-    last: int
-    after: Key
-    up_to: Key | None
-    is_piece: bool = False
+from audit.sealing.tree import stored_nodes
+from audit.sealing.walk import AFTER, Stretch
 
 
 @dataclass(frozen=True)
@@ -43,7 +30,7 @@ class _Leaf:
     copies: int = 0
 
 
-def examine(moment: Snapshot, stretch: Stretch, report: Report) -> list[bytes | None]:
+def examine(moment: Snapshot, stretch: Stretch, said: Believed, report: Report) -> list[bytes | None]:
     """Name everything that is wrong in this stretch. Returns the hash that each place is taken to have, None where unknown.
 
     An event that was altered is told; the tree is then recomputed with what had been sealed, so that what follows from it is
@@ -62,7 +49,7 @@ def examine(moment: Snapshot, stretch: Stretch, report: Report) -> list[bytes | 
             report.add("gap", f"Place {place:,} of the tree has no leaf{fits}.", event=event, place=place)
             hashes.append(found)
             continue
-        hashes.append(_hash(moment, place, leaf, leaves, report))
+        hashes.append(_hash(moment, place, leaf, said, report))
         if leaf.key is None:
             continue
         if leaf.key <= latest:
@@ -118,14 +105,16 @@ def _leaves(moment: Snapshot, stretch: Stretch, report: Report) -> dict[int, _Le
             report.add("leaf", f"Place {place:,} of the tree has two leaves.", event=event, place=place)
         stored[place] = (event, found or b"")
     events: dict[int, tuple[Key, bytes, int]] = {}
-    for event, epoch, number, content in moment.rows(
-        f"SELECT e.id, e.epoch, e.transaction, {SQL} FROM public.audit_event e WHERE e.id = ANY(%s)",  # noqa: S608
+    for key, found in _hashed(
+        moment,
+        f"SELECT {SELECT} FROM public.audit_event e WHERE e.id = ANY(%s::bigint[])",  # noqa: S608 (SQL of our own)
         [[event for event, _ in stored.values()]],
     ):
+        event = key[2]
         copies = events[event][2] + 1 if event in events else 1
         if copies == 2:
             report.add("twice", f"There are two events {event}.", event=event)
-        events[event] = ((epoch, number, event), merkle.leaf_hash(content), copies)
+        events[event] = (key, found, copies)
     return {place: _Leaf(event, found, *events.get(event, ())) for place, (event, found) in stored.items()}
 
 
@@ -133,19 +122,24 @@ def _astray(moment: Snapshot, stretch: Stretch) -> list[tuple[int | None, bytes]
     """Events that belong among these by their order and have no leaf anywhere: number and leaf hash."""
     if stretch.up_to is None:
         return []
-    rows = moment.rows(
-        f"""SELECT e.id, {SQL} FROM public.audit_event e
-            WHERE (e.epoch, e.transaction, e.id) > (%s, %s, %s) AND (e.epoch, e.transaction, e.id) <= (%s, %s, %s)
+    found = _hashed(
+        moment,
+        f"""SELECT {SELECT} FROM public.audit_event e
+            WHERE {AFTER} AND (e.epoch, e.transaction, e.id) <= (%s, %s, %s)
                 AND NOT EXISTS (SELECT FROM public.audit_leaf l WHERE l.event_id = e.id)
             ORDER BY e.epoch, e.transaction, e.id LIMIT 1000""",  # noqa: S608 (SQL of our own)
         [*stretch.after, *stretch.up_to],
     )
-    return [(event, merkle.leaf_hash(content)) for event, content in rows]
+    return [(key[2], each) for key, each in found]
 
 
-def _hash(
-    moment: Snapshot, place: int, leaf: _Leaf, leaves: dict[int, _Leaf], report: Report
-) -> bytes | None:
+def _hashed(moment: Snapshot, query: str, values: Sequence[Any]) -> list[tuple[Key, bytes]]:
+    """Key and leaf hash of each event of a query."""
+    hashes, keys = hashed(moment.copied(query, values))
+    return list(zip(map(key_of, keys), hashes, strict=True))
+
+
+def _hash(moment: Snapshot, place: int, leaf: _Leaf, said: Believed, report: Report) -> bytes | None:
     """What this place's hash is taken to be; tells what is wrong with it."""
     if leaf.key is None:
         report.add(
@@ -157,7 +151,7 @@ def _hash(
         return leaf.stored if len(leaf.stored) == merkle.HASH_LENGTH else None
     if leaf.stored == leaf.recomputed:
         return leaf.stored
-    if report.counts.get("changed", 0) < TOLD and _fits(moment, place, leaf.recomputed, leaves):
+    if report.counts.get("changed", 0) < TOLD and _was_signed(moment, place, leaf.recomputed, said):
         report.add(
             "leaf",
             f"The leaf of place {place:,} was changed; event {leaf.event} itself is as it was sealed.",
@@ -174,13 +168,13 @@ def _hash(
     return leaf.stored if len(leaf.stored) == merkle.HASH_LENGTH else leaf.recomputed
 
 
-def _fits(moment: Snapshot, place: int, candidate: bytes, leaves: dict[int, _Leaf]) -> bool:
-    """Whether the stored node above this place is made of the candidate and the leaf beside it."""
-    beside = leaves.get(place ^ 1)
-    above: list[Any] = moment.rows(
-        "SELECT hash FROM public.audit_node WHERE level = 1 AND index = %s", [place >> 1]
-    )
-    if beside is None or not above:
+def _was_signed(moment: Snapshot, place: int, candidate: bytes, said: Believed) -> bool:
+    """Whether the stored tree proves that this was in its place in the first published log that reached there."""
+    size = min((size for size in said if size > place), default=0)
+    wanted = nodes_for_inclusion(place, size)
+    stored = stored_nodes(moment.rows, [node for step in wanted for node in step])
+    try:
+        path = inclusion_proof_from(place, size, stored)
+    except (KeyError, ValueError):
         return False
-    left, right = (beside.stored, candidate) if place & 1 else (candidate, beside.stored)
-    return bool(sha256(merkle.NODE + left + right).digest() == above[0][0])
+    return bool(size) and merkle.verify_inclusion(place, size, candidate, path, said[size][0])

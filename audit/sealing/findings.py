@@ -37,6 +37,11 @@ class Report:
         if self.counts[kind] <= TOLD:
             self.findings.append(Finding(kind, says, event, place))
 
+    def take(self, other: Report) -> None:
+        """Note what another found as well; of a kind that only it looks for."""
+        self.findings += other.findings
+        self.counts |= other.counts
+
     @property
     def is_well(self) -> bool:
         """Whether nothing was found."""

@@ -9,9 +9,10 @@ from django.db import connections
 from django.db.backends.utils import CursorWrapper
 
 from audit import merkle
-from audit.frontier import Node, inclusion_proof_from, nodes_for_inclusion
+from audit.frontier import inclusion_proof_from, nodes_for_inclusion
 from audit.sealing import check_proof, keys, notes
 from audit.sealing.leaves import COLUMNS, encode, readable
+from audit.sealing.tree import stored_nodes, through
 
 
 class NoProofError(LookupError):
@@ -28,8 +29,7 @@ def prove(event_id: int, *, using: str = "auditor") -> dict[str, Any]:
         event = _event(cursor, event_id)
         index, size, note = _place(cursor, event_id)
         wanted = nodes_for_inclusion(index, size)
-        found = stored_nodes(cursor, [node for step in wanted for node in step])
-    leaf = encode(event)
+        found = stored_nodes(through(cursor), [node for step in wanted for node in step])
     try:
         path = inclusion_proof_from(index, size, found)
     except (KeyError, ValueError) as error:
@@ -38,7 +38,10 @@ def prove(event_id: int, *, using: str = "auditor") -> dict[str, Any]:
         signed_by, checkpoint = check_proof.opened_by_one(note, keys.believed())
     except (notes.BadNoteError, keys.NoKeyError) as error:
         raise NoProofError(f"The newest checkpoint is not to be believed. {error}") from error
-    if not merkle.verify_inclusion(index, size, merkle.leaf_hash(leaf), path, checkpoint.root):
+    leaf = _encoded(event)
+    if leaf is None or not merkle.verify_inclusion(
+        index, size, merkle.leaf_hash(leaf), path, checkpoint.root
+    ):
         raise NoProofError(f"Event {event_id} is not what was sealed in its place: {_LOOK}")
     return {
         "form": check_proof.FORM,
@@ -54,19 +57,12 @@ def prove(event_id: int, *, using: str = "auditor") -> dict[str, Any]:
     }
 
 
-def stored_nodes(cursor: CursorWrapper, wanted: list[Node]) -> dict[Node, bytes]:
-    """Those of these nodes that are stored; those of level 0 are leaves."""
-    cursor.execute(
-        "SELECT n.level, n.index, n.hash FROM public.audit_node n"
-        " JOIN unnest(%s::int[], %s::bigint[]) AS w(level, index) USING (level, index)"
-        " UNION ALL SELECT 0, l.index, l.hash FROM public.audit_leaf l WHERE l.index = ANY(%s::bigint[])",
-        [
-            [level for level, _ in wanted],
-            [index for _, index in wanted],
-            [index for level, index in wanted if not level],
-        ],
-    )
-    return {(level, index): bytes(found) for level, index, found in cursor.fetchall()}
+def _encoded(event: dict[str, Any]) -> bytes | None:
+    """Its bytes; None where it has a value that no event could be written with."""
+    try:
+        return encode(event)
+    except (TypeError, ValueError):
+        return None
 
 
 def _event(cursor: CursorWrapper, event_id: int) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from django.db import connections, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from audit import merkle
 from audit.frontier import Frontier, peaks
 from audit.sealing import keys, notes, published
 from audit.sealing.cluster import current_epoch
-from audit.sealing.leaves import ID, SQL
-from audit.sealing.snapshot import contents
+from audit.sealing.leaves import SELECT, hashed, key_of
+from audit.sealing.reader import copied
+from audit.sealing.tree import LOWEST, stored_nodes, through
 
 # Whoever seals holds this advisory lock.
 SEALING = 7_010_428
@@ -86,19 +86,9 @@ def _frontier(cursor: CursorWrapper) -> Frontier:
     """The tree as it stands. Refused where its right edge is not whole."""
     cursor.execute("SELECT coalesce(max(index) + 1, 0) FROM public.audit_leaf")
     size = cursor.fetchone()[0]
-    wanted = peaks(size)
-    found = {}
-    for level, index in wanted:
-        if level:
-            cursor.execute(
-                "SELECT hash FROM public.audit_node WHERE level = %s AND index = %s", [level, index]
-            )
-        else:
-            cursor.execute("SELECT hash FROM public.audit_leaf WHERE index = %s", [index])
-        found[level, index] = bytes((cursor.fetchone() or [b""])[0])
     try:
-        return Frontier.restore(size, found)
-    except ValueError as error:
+        return Frontier.restore(size, stored_nodes(through(cursor), peaks(size)))
+    except (KeyError, ValueError) as error:
         raise SealingRefusedError(f"The tree of {size} events has holes: {_LOOK}") from error
 
 
@@ -151,33 +141,35 @@ def _add(cursor: CursorWrapper, frontier: Frontier, batch: int) -> int:
             " `manage.py audit resume`."
         )
     # Within one snapshot: what is finished by it is all of it there.
-    found = contents(
-        connections["sealer"].connection,
-        f"""
-        SELECT {SQL} FROM public.audit_event e
-        WHERE (e.epoch, e.transaction, e.id) > (%s, %s, %s)
-            AND (e.transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-                OR e.epoch < (SELECT max(epoch) FROM public.audit_event))
-        ORDER BY e.epoch, e.transaction, e.id LIMIT %s""",  # noqa: S608 (SQL of our own)
-        [*(last or (-1, -1, -1)), batch],
+    hashes, event_keys = hashed(
+        copied(
+            connections["sealer"].connection,
+            f"""
+            SELECT {SELECT} FROM public.audit_event e
+            WHERE (e.epoch, e.transaction, e.id) > (%s, %s, %s)
+                AND (e.transaction < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)
+                    OR e.epoch < (SELECT max(epoch) FROM public.audit_event))
+            ORDER BY e.epoch, e.transaction, e.id LIMIT %s""",  # noqa: S608 (SQL of our own)
+            [*(last or (-1, -1, -1)), batch],
+        )
     )
-    if not found:
+    if not hashes:
         return 0
-    hashes = [merkle.leaf_hash(each) for each in found]
     cursor.execute(
         "INSERT INTO public.audit_leaf (index, event_id, hash)"
         " SELECT %s - 1 + e.i, e.id, substring(%s::bytea FROM (e.i * 32 - 31)::int FOR 32)"
         " FROM unnest(%s::bigint[]) WITH ORDINALITY AS e(id, i)",
-        [frontier.size, b"".join(hashes), [int.from_bytes(each[ID]) for each in found]],
+        [frontier.size, b"".join(hashes), [key_of(each)[2] for each in event_keys]],
     )
     for run in frontier.extend(hashes):
-        cursor.execute(
-            "INSERT INTO public.audit_node (level, index, hash)"
-            " SELECT %s, %s + i, substring(%s::bytea FROM (i * 32 + 1)::int FOR 32)"
-            " FROM generate_series(0, %s::bigint - 1) AS i",
-            [run.level, run.first, b"".join(run.hashes), len(run.hashes)],
-        )
-    return len(found)
+        if run.level >= LOWEST:
+            cursor.execute(
+                "INSERT INTO public.audit_node (level, index, hash)"
+                " SELECT %s, %s + i, substring(%s::bytea FROM (i * 32 + 1)::int FOR 32)"
+                " FROM generate_series(0, %s::bigint - 1) AS i",
+                [run.level, run.first, b"".join(run.hashes), len(run.hashes)],
+            )
+    return len(hashes)
 
 
 def _is_elsewhere(cursor: CursorWrapper, epoch: int, number: int, _: int) -> bool:

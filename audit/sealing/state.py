@@ -8,17 +8,27 @@ from dataclasses import dataclass
 from django.db import connections
 from django.utils import timezone
 
+# More than this are not counted, so that the page is as quick however long sealing stands still.
+MOST = 1000
 # Sealing comes every 20 seconds. An event that waited longer than this waits for somebody to look.
 LATE = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class State:
-    """How far the log is sealed: its size, when that was signed, since when the oldest event waits that is not."""
+    """How far the log is sealed: its size, when that was signed; since when the oldest event waits that is not, and how many
+    wait: of more than MOST, one more than that.
+    """
 
     size: int
     signed_at: dt.datetime | None
     waiting_since: dt.datetime | None
+    waiting: int = 0
+
+    @property
+    def waits_in_digits(self) -> str:
+        """How many events wait, as a page says it."""
+        return f"{MOST:,}+" if self.waiting > MOST else f"{self.waiting:,}"
 
     @property
     def is_alarming(self) -> bool:
@@ -47,16 +57,17 @@ def sealing_state(*, using: str = "default") -> State:
         last = cursor.fetchone() or (-1, -1, -1)
         cursor.execute(
             """
-            SELECT least(
-                (SELECT e.at FROM public.audit_event e WHERE (e.epoch, e.transaction, e.id) > (%s, %s, %s)
-                    ORDER BY e.epoch, e.transaction, e.id LIMIT 1),
-                (SELECT e.at FROM public.audit_event e WHERE e.id > %s
-                    AND NOT EXISTS (SELECT FROM public.audit_leaf l WHERE l.event_id = e.id) ORDER BY e.id LIMIT 1))
+            SELECT count(*), min(at) FROM (
+                (SELECT e.id, e.at FROM public.audit_event e WHERE (e.epoch, e.transaction, e.id) > (%s, %s, %s)
+                    ORDER BY e.epoch, e.transaction, e.id LIMIT %s)
+                UNION (SELECT e.id, e.at FROM public.audit_event e WHERE e.id > %s
+                    AND NOT EXISTS (SELECT FROM public.audit_leaf l WHERE l.event_id = e.id) ORDER BY e.id LIMIT %s)
+            ) waiting
             """,
-            [*last, last[2]],
+            [*last, MOST + 1, last[2], MOST + 1],
         )
-        [waiting_since] = cursor.fetchone()
-    return State(size, signed_at, waiting_since)
+        waiting, waiting_since = cursor.fetchone()
+    return State(size, signed_at, waiting_since, min(waiting, MOST + 1))
 
 
 def newest_note(*, using: str = "sealer") -> tuple[int, str] | None:

@@ -6,35 +6,33 @@ has to be the leaf of its place; every node and every checkpoint's root has to b
 
 from __future__ import annotations
 
-import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 from django.conf import settings
 from django.db import connections
 
 from audit.frontier import Frontier, Run, peaks
-from audit.merkle import LEAF
-from audit.sealing import bound, checkpoints, culprits, keys, notes, snapshot
+from audit.merkle import HASH_LENGTH
+from audit.sealing import bound, checkpoints, culprits, keys, notes, reader, snapshot
 from audit.sealing.checkpoints import Believed
 from audit.sealing.cluster import DEFAULT_EPOCH, epoch_in
-from audit.sealing.culprits import Key, Stretch
 from audit.sealing.findings import Report
-from audit.sealing.leaves import ID, SQL
+from audit.sealing.leaves import Key
 from audit.sealing.snapshot import Snapshot
 from audit.sealing.state import LATE
+from audit.sealing.tree import LOWEST, stored_nodes
+from audit.sealing.walk import AFTER, FIRST, Stretch, Walk
 
-# So many events are fetched and hashed at a time.
-BATCH = 8192
+# So many events are fetched and hashed at a time: while they are hashed the database reads on, as far as the buffers between
+# the two take it.
+BATCH = 2048
 # More places than this without a leaf are not named one by one.
 WIDEST_GAP = 10_000
-
-FIRST: Key = (-1, -1, -1)
 
 
 class CannotVerifyError(RuntimeError):
@@ -72,7 +70,7 @@ def verify(
         ) from error
     except OSError as error:
         raise CannotVerifyError(f"The checkpoints cannot be read. {error}") from error
-    except psycopg.Error as error:
+    except (psycopg.Error, reader.ReaderError) as error:
         raise CannotVerifyError(f"The database does not let the log be read. {error}") from error
 
 
@@ -96,7 +94,6 @@ def verify_against(
         report.checkpoints = len(said)
         _Recount(moment, said, report, batch).run(since)
         checkpoints.check_consistency(moment, said, report.size, report)
-        bound.check_bound(moment, report)
     return report
 
 
@@ -117,19 +114,20 @@ class _Recount:
             self._begin_at(since)
         self._check_tail()
         stretches, last = self._stretches()
-        for stretch, (events, (leaves, nodes)) in zip(
-            stretches, self.moment.each(self._questions(each) for each in stretches), strict=True
+        number, attached = Report(), Report()
+        with self.moment.meanwhile(
+            lambda own: self._check_number(own, last, number), lambda own: bound.check_bound(own, attached)
         ):
-            hashes = self._hashes(stretch, events, leaves[0])
-            if hashes is None:
-                taken = culprits.examine(self.moment, stretch, report)
-                self.is_unknown = self.is_unknown or None in taken
-                hashes = [each or bytes(32) for each in taken]
-            self._grow(stretch, hashes, nodes)
+            walk = Walk(self.moment, stretches)
+            for stretch in stretches:
+                self._add(stretch, walk)
         report.root = self.frontier.root()
         self._check_extra_nodes()
-        self._check_number(last)
         self._check_unsealed(last)
+        if report.is_well:
+            # Otherwise it has been said already, and better, why the number is not right.
+            report.take(number)
+        report.take(attached)
 
     def _size(self) -> int:
         """How many places the tree has. Beyond a gap too wide to be walked through there is nothing to recompute."""
@@ -151,7 +149,7 @@ class _Recount:
         if not older or older[-1] == 0:
             return
         size = older[-1]
-        stored = checkpoints.stored_nodes(self.moment, set(peaks(size)))
+        stored = stored_nodes(self.moment.rows, peaks(size))
         try:
             frontier = Frontier.restore(size, stored)
         except (KeyError, ValueError):
@@ -205,41 +203,13 @@ class _Recount:
                 first, last, stretch.after, up_to, is_piece=stretch.last - stretch.first >= self.batch
             )
 
-    def _questions(self, stretch: Stretch) -> list[tuple[str, list[Any]]]:
-        first, last = stretch.first, stretch.last
-        levels = range(1, (last + 1).bit_length())
-        return [
-            (_EVENTS, [*stretch.after, *(stretch.up_to or FIRST), last - first + 2]),
-            (_LEAVES, [first, last]),
-            (
-                _NODES,
-                [
-                    list(levels),
-                    [first >> level for level in levels],
-                    [((last + 1) >> level) - 1 for level in levels],
-                ],
-            ),
-        ]
-
-    def _hashes(self, stretch: Stretch, events: list[bytes], leaves: tuple[Any, ...]) -> list[bytes] | None:
-        """The leaf hashes of these events, where the stored leaves are exactly those; None otherwise."""
-        begun = sha256(LEAF)
-        hashes = []
-        for each in events:
-            hashing = begun.copy()
-            hashing.update(each)
-            hashes.append(hashing.digest())
-        count = stretch.last - stretch.first + 1
-        expected = (
-            struct.pack(f">{count}q", *range(stretch.first, stretch.last + 1)),
-            b"".join([each[ID] for each in events]),
-            b"".join(hashes),
-            True,
-        )
-        return hashes if len(hashes) == count and leaves == expected else None
-
-    def _grow(self, stretch: Stretch, hashes: list[bytes], stored: list[tuple[Any, ...]]) -> None:
-        """Add these leaves to the tree, compare its root with each checkpoint's, and its new nodes with the stored."""
+    def _add(self, stretch: Stretch, walk: Walk) -> None:
+        """Add a stretch's leaves to the tree, and compare its root with each checkpoint's, its new nodes with the stored."""
+        hashes = walk.hashes(stretch)
+        if hashes is None:
+            taken = culprits.examine(self.moment, stretch, self.said, self.report)
+            self.is_unknown = self.is_unknown or None in taken
+            hashes = [each or bytes(HASH_LENGTH) for each in taken]
         grown: dict[int, Run] = {}
         start, end = self.frontier.size, stretch.last + 1
         for size in [*self.sizes[bisect_left(self.sizes, start + 1) : bisect_left(self.sizes, end)], end]:
@@ -250,15 +220,9 @@ class _Recount:
                     grown[run.level] = run
             if size in self.said and self.said[size][0] != self.frontier.root():
                 self._differs(size)
-        for level, indexes, found, are_hashes in stored:
-            run = grown.get(level, Run(level, 0, []))
-            wanted = struct.pack(f">{len(run.hashes)}q", *range(run.first, run.first + len(run.hashes)))
-            if not self.is_unknown and (indexes or b"", found or b"", are_hashes is not False) != (
-                wanted,
-                b"".join(run.hashes),
-                True,
-            ):
-                culprits.examine_nodes(self.moment, run, self.report)
+        for level, _, _ in stretch.completes:
+            if not walk.has(grown[level]) and not self.is_unknown:
+                culprits.examine_nodes(self.moment, grown[level], self.report)
 
     def _differs(self, size: int) -> None:
         """Say from where on the log is not the published one, once: all that comes later follows from it."""
@@ -279,28 +243,24 @@ class _Recount:
     def _check_extra_nodes(self) -> None:
         for level, index in self.moment.rows(
             """
-            (SELECT level, index FROM public.audit_node WHERE level < 1 OR level > 62 LIMIT 100) UNION ALL
+            (SELECT level, index FROM public.audit_node WHERE level < %s OR level > 62 LIMIT 100) UNION ALL
             (SELECT n.level, n.index FROM generate_series(1, 62) AS w(level) JOIN public.audit_node n ON n.level = w.level
                 AND (n.index < 0 OR n.index >= (%s::bigint >> w.level)) LIMIT 100)
             """,
-            [self.report.size],
+            [LOWEST, self.report.size],
         ):
             self.report.add(
                 "node",
                 f"The tree has a node of level {level} at {index:,}, beyond its {self.report.size:,} leaves.",
             )
 
-    def _check_number(self, last: Key) -> None:
-        """No event may be there that is neither sealed nor waiting, whatever the indexes say: this reads along none."""
-        if not self.report.is_well:
-            return
-        [count] = self.moment.row(
-            "SELECT count(e.at) FROM public.audit_event e"
-            " WHERE (e.epoch + 0, e.transaction + 0, e.id + 0) <= (%s, %s, %s)",
-            last,
-        )
+    def _check_number(self, own: Snapshot, last: Key, report: Report) -> None:
+        """No event may be there that is neither sealed nor waiting, whatever the indexes say: where a row is, none says."""
+        [found] = own.row("SELECT count(e.ctid) FROM public.audit_event e")
+        [waiting] = own.row(f"SELECT count(*) FROM public.audit_event e WHERE {AFTER}", last)  # noqa: S608 (SQL of our own)
+        count = found - waiting
         if count != self.report.size:
-            self.report.add(
+            report.add(
                 "number",
                 f"{count:,} events are in the order of those sealed, which are {self.report.size:,}.",
             )
@@ -311,8 +271,8 @@ class _Recount:
         report.unsealed, late, oldest = self.moment.row(
             f"""SELECT count(*), count(*) FILTER (WHERE is_late), min(id) FILTER (WHERE is_late) FROM (
                 SELECT e.id, e.at < now() - %s AND (e.epoch < %s OR
-                    e.transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint) AS is_late
-                FROM public.audit_event e WHERE {_AFTER} ) waiting""",  # noqa: S608 (SQL of our own)
+                    e.transaction < (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint)) AS is_late
+                FROM public.audit_event e WHERE {AFTER} ) waiting""",  # noqa: S608 (SQL of our own)
             [LATE, epoch, *last],
         )
         if late:
@@ -323,7 +283,7 @@ class _Recount:
                 event=oldest,
             )
         for event, of_epoch, number in self.moment.rows(
-            f"""SELECT e.id, e.epoch, e.transaction FROM public.audit_event e WHERE {_AFTER} AND (e.epoch > %s OR
+            f"""SELECT e.id, e.epoch, e.transaction FROM public.audit_event e WHERE {AFTER} AND (e.epoch > %s OR
                 (e.epoch = %s AND e.transaction >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint))
                 ORDER BY e.id LIMIT 1000""",  # noqa: S608 (SQL of our own)
             [*last, epoch, epoch],
@@ -334,24 +294,3 @@ class _Recount:
                 " it was put there by hand.",
                 event=event,
             )
-
-
-_AFTER = "(e.epoch, e.transaction, e.id) > (%s, %s, %s)"
-
-# The events of a stretch as the bytes that were sealed, in the order of sealing; one more than there should be at most.
-_EVENTS = f"""
-    SELECT {SQL} FROM public.audit_event e WHERE {_AFTER} AND (e.epoch, e.transaction, e.id) <= (%s, %s, %s)
-    ORDER BY e.epoch, e.transaction, e.id LIMIT %s"""  # noqa: S608 (SQL of our own)
-
-_LEAVES = """
-    SELECT string_agg(int8send(l.index), ''::bytea ORDER BY l.index),
-        string_agg(int8send(l.event_id), ''::bytea ORDER BY l.index),
-        string_agg(l.hash, ''::bytea ORDER BY l.index), bool_and(length(l.hash) = 32)
-    FROM public.audit_leaf l WHERE l.index BETWEEN %s AND %s"""
-
-_NODES = """
-    SELECT w.level, s.indexes, s.hashes, s.are_hashes
-    FROM unnest(%s::int[], %s::bigint[], %s::bigint[]) AS w(level, first, last), LATERAL (
-        SELECT string_agg(int8send(n.index), ''::bytea ORDER BY n.index) AS indexes,
-            string_agg(n.hash, ''::bytea ORDER BY n.index) AS hashes, bool_and(length(n.hash) = 32) AS are_hashes
-        FROM public.audit_node n WHERE n.level = w.level AND n.index BETWEEN w.first AND w.last) s"""

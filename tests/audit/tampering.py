@@ -16,11 +16,12 @@ from django.db import connections
 
 from audit import actions
 from audit.frontier import Frontier
-from audit.merkle import leaf_hash
 from audit.sealing import notes, published, sealer, verification
 from audit.sealing.findings import Report
-from audit.sealing.leaves import SQL
+from audit.sealing.leaves import SELECT, hashed, key_of
+from audit.sealing.reader import copied
 from audit.sealing.snapshot import Snapshot
+from audit.sealing.tree import LOWEST
 from pilot.access import Actor, acting
 
 TABLES = ("event", "subject", "disclosure", "leaf", "node", "checkpoint")
@@ -78,20 +79,28 @@ class Log:
     def hash_again(self, *, of_size: int | None = None) -> bytes:
         """Make leaves and nodes that fit the events as they are now, in their order. Returns the root."""
         frontier = Frontier()
-        hashed = [
-            (event, leaf_hash(content))
-            for event, content in self.rows(
-                f"SELECT e.id, {SQL} FROM audit_event e ORDER BY e.epoch, e.transaction, e.id LIMIT %s",
-                of_size or len(self.events),
+        leaves = [
+            (key_of(key)[2], found)
+            for found, key in zip(
+                *hashed(
+                    copied(
+                        self.connection,
+                        f"SELECT {SELECT} FROM audit_event e ORDER BY e.epoch, e.transaction, e.id LIMIT %s",
+                        [of_size or len(self.events)],
+                    )
+                ),
+                strict=True,
             )
         ]
         self.run("DELETE FROM audit_leaf")
         self.run("DELETE FROM audit_node")
-        for index, (event, found) in enumerate(hashed):
+        for index, (event, found) in enumerate(leaves):
             self.run(
                 "INSERT INTO audit_leaf (index, event_id, hash) VALUES (%s, %s, %s)", index, event, found
             )
-        for run in frontier.extend(found for _, found in hashed):
+        for run in frontier.extend(found for _, found in leaves):
+            if run.level < LOWEST:
+                continue
             for index, found in enumerate(run.hashes, run.first):
                 self.run(
                     "INSERT INTO audit_node (level, index, hash) VALUES (%s, %s, %s)", run.level, index, found

@@ -209,6 +209,23 @@ def test_an_event_put_into_the_past_is_named(tampering: Log) -> None:
     assert f"Event {new} was put among those that were sealed already" in report.in_words()
 
 
+@pytest.mark.parametrize("batch", [1, 2, 3, 4, 100])
+def test_more_events_put_into_the_past_than_belong_there_are_all_named(tampering: Log, batch: int) -> None:
+    columns = ", ".join(name for name in COLUMNS if name != "id")
+    new = [
+        event
+        for (event,) in tampering.rows(
+            f"INSERT INTO audit_event ({columns}) SELECT {columns} FROM audit_event, generate_series(1, 9)"
+            " WHERE id = ANY(%s) RETURNING id",
+            [tampering.events[3], tampering.events[4]],
+        )
+    ]
+    report = tampering.verify(batch=batch)
+    assert report.counts["slipped in"] == len(new) == 18
+    assert set(named(report, "slipped in")) <= set(new)
+    assert kinds(report) <= {"slipped in", "subjects", "disclosure", "reason"}
+
+
 def test_an_event_put_into_a_transaction_that_has_not_begun_is_named(tampering: Log) -> None:
     columns = ", ".join(name for name in COLUMNS if name not in ("id", "transaction", "epoch"))
     for epoch, number in ((0, 10**15), (1, 5)):
@@ -288,12 +305,12 @@ def test_a_leaf_and_its_event_edited_to_fit_are_found_by_the_node_above(tamperin
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE audit_node SET hash = sha256(hash) WHERE (level, index) = (2, 1)",
-        "DELETE FROM audit_node WHERE (level, index) = (2, 1)",
-        "INSERT INTO audit_node SELECT 2, 9, hash FROM audit_node WHERE (level, index) = (2, 1)",
-        "INSERT INTO audit_node SELECT 5, 0, hash FROM audit_node WHERE (level, index) = (2, 1)",
-        "INSERT INTO audit_node SELECT 0, 3, hash FROM audit_node WHERE (level, index) = (2, 1)",
-        "UPDATE audit_node SET index = 1000 WHERE (level, index) = (1, 3)",
+        "UPDATE audit_node SET hash = sha256(hash) WHERE (level, index) = (3, 1)",
+        "DELETE FROM audit_node WHERE (level, index) = (3, 1)",
+        "INSERT INTO audit_node SELECT 3, 9, hash FROM audit_node WHERE (level, index) = (3, 1)",
+        "INSERT INTO audit_node SELECT 5, 0, hash FROM audit_node WHERE (level, index) = (3, 1)",
+        "INSERT INTO audit_node SELECT 2, 1, hash FROM audit_node WHERE (level, index) = (3, 1)",
+        "UPDATE audit_node SET index = 1000 WHERE (level, index) = (3, 0)",
     ],
 )
 def test_a_node_changed_dropped_or_added_is_named(tampering: Log, statement: str) -> None:
@@ -431,6 +448,33 @@ def test_what_is_bound_to_an_event_cannot_change_either(tampering: Log, statemen
     plain = tampering.one("SELECT min(id) FROM audit_event WHERE reason IS NULL AND patient_id IS NOT NULL")
     tampering.run(statement.format(reasoned=reasoned, plain=plain))
     assert kind in kinds(tampering.verify())
+
+
+@pytest.mark.parametrize(
+    ("gone", "of", "later", "is_well"),
+    [
+        ("reason = NULL, reason_nonce = NULL", "patient_id", 1, True),
+        ("reason = NULL", "patient_id", 1, False),
+        ("reason_nonce = NULL", "patient_id", 1, False),
+        ("reason = 'Other'", "patient_id", 1, False),
+        ("reason = NULL, reason_nonce = NULL", "gen_random_uuid()", 1, False),
+        ("reason = NULL, reason_nonce = NULL", "patient_id", -1, False),
+    ],
+)
+def test_a_reason_may_be_gone_where_a_tombstone_that_came_later_says_so(
+    tampering: Log, gone: str, of: str, later: int, is_well: bool
+) -> None:
+    event = tampering.one(
+        "SELECT min(id) FROM audit_event WHERE reason IS NOT NULL AND patient_id IS NOT NULL"
+    )
+    tampering.run(f"UPDATE audit_event SET {gone} WHERE id = %s", event)
+    tampering.run(
+        "INSERT INTO audit_erasure (event_id, patient_id, at, transaction, ground, retained_until, rows)"
+        f" SELECT id + %s, {of}, now(), 1, 'retention', now(), '{{}}' FROM audit_event WHERE id = %s",
+        later,
+        event,
+    )
+    assert tampering.verify().is_well is is_well
 
 
 @pytest.mark.parametrize(

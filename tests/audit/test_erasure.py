@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -20,9 +22,12 @@ from audit.erasure import selectors
 from audit.erasure.actions import erase_after_retention
 from audit.models import Erasure, Event
 from audit.sealing.bound import check_bound
+from audit.sealing.check_proof import check
 from audit.sealing.findings import Report
-from audit.sealing.leaves import SQL
+from audit.sealing.leaves import SELECT, hashed, key_of
+from audit.sealing.proofs import prove
 from audit.sealing.snapshot import opened
+from audit.sealing.verification import verify
 from pilot.access import Actor, NotVisible, Role, acting
 from pilot.people.models import Patient
 from referrals.importing.actions import discard, stage
@@ -31,6 +36,7 @@ from referrals.models import Status
 from tests import factories
 from tests.access.world import World, make_world
 from tests.audit.aged import age, end_support
+from tests.audit.tampering import seal_all
 from tests.forms import hidden_in
 
 pytestmark = pytest.mark.usefixtures("module_database")
@@ -80,8 +86,11 @@ def everything() -> str:
 
 def leaves() -> dict[int, bytes]:
     """What is sealed of every event."""
-    found = rows(f"SELECT e.id, {SQL} FROM public.audit_event e ORDER BY e.id")
-    return {number: bytes(data) for number, data in found}
+    query = f"SELECT {SELECT} FROM public.audit_event e ORDER BY e.epoch, e.transaction, e.id"
+    with opened() as moment:
+        found = [bytes(each) for each in moment.copied(query)]
+    keys = [key_of(key)[2] for key in hashed(map(memoryview, found))[1]]
+    return dict(zip(keys, found, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +151,25 @@ class TestWhatIsGone:
         assert_proofs_hold(events)
         assert list(Check()) == []
         assert bound() == []
+
+    def test_the_sealed_log_verifies_as_a_whole_and_proofs_are_made_as_before(
+        self, office: Office, log_place: Path
+    ) -> None:
+        patient = office.patient(account=True)
+        with acting(office.guardian, "tests.looked", reason="A complaint"):
+            look = record_look([patient.pk], ["identity"])
+        seal_all()
+        assert verify().is_well
+        before = prove(look)
+        erase_after_retention(patient, by=office.guardian)
+        seal_all()
+        report = verify()
+        assert report.is_well, report.in_words()
+        after = prove(look)
+        assert (after["leaf"], after["event"]) == (before["leaf"], before["event"])
+        for proof in (before, after):
+            assert check(json.dumps(proof).encode()).event["patient_id"] == str(patient.pk)
+        assert rows("SELECT reason, reason_nonce FROM audit_event WHERE id = %s", look) == [(None, None)]
 
     def test_a_tombstone_stands_and_says_how_much_went(self, office: Office) -> None:
         patient = office.patient(account=True)

@@ -571,19 +571,6 @@ def test_a_frontier_grows_leaf_by_leaf() -> None:
     assert nodes == stored(LEAVES)
 
 
-def test_a_frontier_takes_subtrees_worked_out_elsewhere() -> None:
-    nodes = stored(LEAVES)
-    edge = frontier.Frontier()
-    edge.extend(LEAVES[:4])
-    grown = edge.extend([nodes[2, 1], nodes[2, 2], nodes[2, 3]], level=2)
-    assert [(run.level, run.first, len(run.hashes)) for run in grown] == [(3, 0, 2), (4, 0, 1)]
-    edge.append(LEAVES[16])
-    assert (edge.size, edge.root()) == (17, TREE_ROOTS[17])
-    with pytest.raises(ValueError, match="17 leaves do not end"):
-        edge.extend([nodes[2, 0]], level=2)
-    assert (edge.size, edge.root()) == (17, TREE_ROOTS[17])
-
-
 @settings(deadline=None, max_examples=100)
 @given(leaf_lists, st.data())
 def test_a_few_stored_nodes_make_the_same_proofs(leaves: list[bytes], data: st.DataObject) -> None:

@@ -293,17 +293,19 @@ def test_an_event_that_is_not_sealed_yet_has_no_proof(log: Log) -> None:
 
 
 def test_an_event_that_was_changed_or_whose_tree_has_holes_has_no_proof(log: Log) -> None:
-    event = log.events[2]
+    event = log.events[10]
     for statement, says in (
         ("UPDATE audit_event SET actor = 'x' WHERE id = %s", "is not what was sealed"),
-        ("DELETE FROM audit_node WHERE level = 1 AND %s > 0", "has holes"),
+        ("UPDATE audit_event SET columns = ARRAY[NULL] WHERE id = %s", "is not what was sealed"),
+        ("DELETE FROM audit_node WHERE level = 3 AND %s > 0", "has holes"),
+        ("DELETE FROM audit_leaf WHERE index = 11 AND %s > 0", "has holes"),
         (
             "UPDATE audit_checkpoint SET note = replace(note, 'pilot', 'other') WHERE %s > 0",
             "not to be believed",
         ),
     ):
         undo = "ALTER TABLE {} {} TRIGGER USER"
-        tables = ("audit_event", "audit_node", "audit_checkpoint")
+        tables = ("audit_event", "audit_leaf", "audit_node", "audit_checkpoint")
         kept = {table: log.rows(f"SELECT * FROM {table}") for table in tables}
         for table in tables:
             log.run(undo.format(table, "DISABLE"))

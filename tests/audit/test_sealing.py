@@ -1,5 +1,6 @@
 """Sealing: every event once, in the order of transactions, whoever seals and however often it is cut off."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -39,7 +40,9 @@ def test_every_event_becomes_a_leaf_and_the_root_is_published(
     key = notes.read_signer(log_place / "key").verifier
     assert notes.opened(found.text, "pilot.example/log", [key]).root == merkle.root(hashes)
     assert Checkpoint.objects.using("auditor").get().note == found.text
-    assert Node.objects.using("auditor").filter(level=1).count() == size // 2
+    # Of the tree's nodes only those over eight leaves and more are kept.
+    nodes = {(each.level, each.index): bytes(each.hash) for each in Node.objects.using("auditor").all()}
+    assert nodes == {(3, 0): merkle.root(hashes[:8])}
 
 
 def test_nothing_happens_where_nothing_has_happened(
@@ -268,17 +271,19 @@ def test_the_sealer_may_add_to_the_tree_and_do_nothing_else(write_events: Callab
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("DELETE FROM audit_event WHERE id = (SELECT event_id FROM audit_leaf WHERE index = 4)", "sealed last is gone"),
-        ("DELETE FROM audit_node WHERE level = 2", "has holes"),
-        ("UPDATE audit_node SET hash = substring(hash FOR 31) WHERE level = 2", "has holes"),
-        ("UPDATE audit_leaf SET hash = sha256(hash) WHERE index = 4", "had another root"),
-        ("DELETE FROM audit_leaf WHERE index = 4", "A log of 5 events was published, and this one has 4"),
+        ("DELETE FROM audit_event WHERE id = (SELECT event_id FROM audit_leaf WHERE index = 10)", "sealed last is gone"),
+        ("DELETE FROM audit_node WHERE level = 3", "has holes"),
+        ("UPDATE audit_node SET hash = substring(hash FOR 31) WHERE level = 3", "has holes"),
+        ("DELETE FROM audit_leaf WHERE index = 9", "has holes"),
+        ("UPDATE audit_leaf SET hash = substring(hash FOR 31) WHERE index = 9", "has holes"),
+        ("UPDATE audit_leaf SET hash = sha256(hash) WHERE index = 10", "had another root"),
+        ("DELETE FROM audit_leaf WHERE index = 10", "A log of 11 events was published, and this one has 10"),
     ],
 )  # fmt: skip
 def test_a_log_that_is_not_the_published_one_is_not_sealed_any_further(
     write_events: Callable[..., object], statement: str, says: str
 ) -> None:
-    write_events(5)
+    write_events(11)
     seal_all()
     with connected() as connection:
         disable_triggers(connection)
@@ -306,3 +311,15 @@ def test_a_connection_that_is_lost_is_no_harm(write_events: Callable[..., object
         sealer.seal()
     connections["sealer"].close()
     assert seal_all() == 2
+
+
+def test_a_log_that_was_sealed_in_the_old_form_is_refused_in_words(
+    write_events: Callable[..., object],
+) -> None:
+    refused = importlib.import_module("audit.migrations.0006_sealed_form").REFUSED
+    with connected() as connection:
+        connection.execute(refused)
+        write_events(1)
+        seal_all()
+        with pytest.raises(psycopg.errors.RaiseException, match="make reset"):
+            connection.execute(refused)

@@ -265,19 +265,22 @@ def test_the_command_tells_by_its_exit_code(
 
 
 def test_the_state_says_how_far_the_log_is_sealed_and_since_when_it_waits(
-    write_events: Callable[..., Any],
+    write_events: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert state.sealing_state(using="auditor").is_alarming  # nothing was ever signed
     write_events(2)
     seal_all()
     found = state.sealing_state(using="auditor")
-    assert (found.size, found.waiting_since, found.is_alarming) == (2, None, False)
+    assert (found.size, found.waiting_since, found.is_alarming, found.waiting) == (2, None, False, 0)
     assert found.signed_at is not None
     assert timezone.now() - found.signed_at < dt.timedelta(minutes=5)
     write_events(2)
     found = state.sealing_state(using="auditor")
     assert found.waiting_since is not None
     assert not found.is_alarming
+    assert (found.waiting, found.waits_in_digits) == (2, "2")
+    monkeypatch.setattr(state, "MOST", 1)
+    assert state.sealing_state(using="auditor").waits_in_digits == "1+"
     as_superuser("UPDATE audit_event SET at = at - interval '6 minutes'")
     assert state.sealing_state(using="auditor").is_late
     # The application may look, too: what it is shown of events is its policies' to say.

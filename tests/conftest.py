@@ -8,6 +8,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "pilot.settings"
 os.environ.setdefault("PILOT_DEMO", "1")
 os.environ.setdefault("PILOT_CACHE_PREFIX", "test-" + os.environ.get("PYTEST_XDIST_WORKER", "main"))
 
+import gc
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,14 +29,35 @@ assert settings.DATABASES
 OWN_DATABASE = {"own_database", "module_database", "transactional_db", "live_server"}
 
 
+# What takes longest, begun first, so that no worker is left with one of them when the others are done. The second wants
+# none of our databases: one worker begins it while another builds the template.
+LONGEST = (
+    "access/test_canaries", "setup/test_running", "setup/test_embedded", "access/test_walk", "access/test_no_hint",
+    "browser/test_journey", "access/test_apart", "audit/test_verification", "audit/test_proofs", "demo/test_demo",
+    "access/test_races", "browser/",
+)  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse what would try to empty our tables between tests, which the database does not allow."""
+    """Put the longest first, and refuse what would try to empty our tables between tests, which the database refuses."""
+    items.sort(key=_rank)
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker and (marker.kwargs.get("transaction") or marker.kwargs.get("reset_sequences")):
             raise pytest.UsageError(
                 f"{item.nodeid}: use the fixture own_database instead of transaction=True."
             )
+
+
+def pytest_collection_finish() -> None:
+    """Whatever was imported stays to the end: the garbage collector need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _rank(item: pytest.Item) -> int:
+    place = item.nodeid.removeprefix("tests/")
+    return next((rank for rank, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +138,16 @@ def empty_caches() -> None:
 
     for alias in settings.CACHES:
         settings.CACHES[alias]["KEY_PREFIX"] = caches[alias].key_prefix = f"test-{uuid4().hex}"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def components_drawn_once() -> Iterator[None]:
+    """The design system's components are remembered from one page to the next."""
+    from tests import components
+
+    with pytest.MonkeyPatch.context() as patch:
+        components.draw_once(patch)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -88,6 +88,24 @@ def clone() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
+def used_home() -> Iterator[Path]:
+    """A home whose servers ran and ended in an orderly way: making their data directory takes longer than all else."""
+    directory = Path(tempfile.mkdtemp(prefix="used-"))
+    directory.chmod(0o755)
+    home = directory / ".pilot"
+    User(home).leave()
+    yield home
+    embedded.forget(home)
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def ran_before(clone: Path, used_home: Path) -> None:
+    """The servers ran in the clone before: for tests of what is the same the first time and later."""
+    subprocess.run(["cp", "--archive", used_home, clone], check=True)
+
+
+@pytest.fixture(scope="session")
 def cluster() -> Iterator[embedded.Servers]:
     """Servers of this session's own, for what concerns a whole cluster."""
     directory = Path(tempfile.mkdtemp(prefix="cluster-"))

@@ -24,6 +24,7 @@ def postmaster(url: str) -> int:
         return int(row[0].split()[0])
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_two_processes_share_the_servers_and_the_last_takes_them_along(clone: Path) -> None:
     first, second = User(clone / ".pilot"), User(clone / ".pilot")
     assert first.url == second.url
@@ -45,11 +46,13 @@ def test_what_was_stored_is_there_the_next_time(clone: Path) -> None:
     user.leave()
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_a_killed_process_leaves_nothing_running(clone: Path) -> None:
     User(clone / ".pilot").kill()
     assert soon(lambda: processes_of(clone) == [])
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_servers_outlive_a_killed_keeper_and_are_taken_over(clone: Path) -> None:
     first = User(clone / ".pilot")
     pid = postmaster(first.url)
@@ -61,6 +64,7 @@ def test_servers_outlive_a_killed_keeper_and_are_taken_over(clone: Path) -> None
     assert processes_of(clone) == []
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_servers_left_by_a_killed_keeper_and_user_are_found_by_the_next(clone: Path) -> None:
     first = User(clone / ".pilot")
     pid = postmaster(first.url)
@@ -72,6 +76,7 @@ def test_servers_left_by_a_killed_keeper_and_user_are_found_by_the_next(clone: P
     assert processes_of(clone) == []
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_a_killed_server_is_started_again(clone: Path) -> None:
     user = User(clone / ".pilot")
     before = postmaster(user.url)
@@ -83,6 +88,7 @@ def test_a_killed_server_is_started_again(clone: Path) -> None:
     user.leave()
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_a_stale_mark_of_another_program_is_no_obstacle(clone: Path) -> None:
     """After a restart of the machine, PostgreSQL's old process number may be anybody's."""
     User(clone / ".pilot").leave()
@@ -186,6 +192,7 @@ def test_a_place_that_somebody_else_prepared_is_refused(clone: Path) -> None:
     shutil.rmtree(home)
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_the_servers_listen_on_private_sockets_only(clone: Path) -> None:
     user = User(clone / ".pilot")
     sockets = Place(clone / ".pilot").sockets
@@ -198,6 +205,7 @@ def test_the_servers_listen_on_private_sockets_only(clone: Path) -> None:
     user.leave()
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_an_error_says_why(clone: Path) -> None:
     home = clone / ".pilot"
     User(home).leave()
@@ -221,6 +229,7 @@ def test_data_is_forgotten_only_when_nobody_uses_it(clone: Path) -> None:
     embedded.forget(home)
 
 
+@pytest.mark.usefixtures("ran_before")
 def test_a_command_alone_leaves_no_server_behind(clone: Path) -> None:
     code = "import sys, pathlib; from pilot import embedded; embedded.servers(pathlib.Path(sys.argv[1]))"
     home = clone / ".pilot"

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from django.contrib.staticfiles.finders import get_finder
 
-from pilot import embedded
+from pilot import embedded, running
 from pilot.place import Place
 from tests.setup.conftest import BASE, processes_of, soon
 from tests.setup.test_files import committed
@@ -137,6 +139,25 @@ def test_a_taken_port_is_told_in_one_sentence(copy: Path) -> None:
 def test_a_senseless_port_is_told_in_one_sentence(copy: Path) -> None:
     with Run(copy, 99999) as run:
         assert run.output() == "PORT is '99999'; it must be a number from 1 to 65535.\n"
+
+
+def test_static_files_are_collected_again_only_when_one_changed(tmp_path: Path, settings: Any) -> None:
+    source, root = tmp_path / "source", tmp_path / "root"
+    source.mkdir()
+    settings.STATICFILES_DIRS, settings.STATIC_ROOT = [source], str(root)
+    settings.STATICFILES_FINDERS = ["django.contrib.staticfiles.finders.FileSystemFinder"]
+    get_finder.cache_clear()
+    page = source / "page.css"
+    page.write_text("one")
+    running._collect_static(root)
+    assert (root / "page.css").read_text() == "one"
+    (root / "page.css").unlink()
+    running._collect_static(root)
+    assert not (root / "page.css").exists()
+    page.write_text("another")
+    running._collect_static(root)
+    assert (root / "page.css").read_text() == "another"
+    get_finder.cache_clear()
 
 
 def owner_of(copy: Path) -> str:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from coaching import policies, selectors
 from coaching.models import DistressCall, Goal, Session, SessionStatus
 from consent.models import NEEDED_TO_BEGIN, Purpose
-from consent.policies import check_consent
+from consent.policies import check_consent, check_may_be_booked
 from pilot.access import Actor, Permission, action
 from pilot.access.later import soon
 from pilot.outbox.actions import post, stop_about
@@ -49,6 +49,7 @@ def book(
     is not with a coach.
     """
     check_consent(referral.patient, *NEEDED_TO_BEGIN)
+    check_may_be_booked(referral.patient)
     # Locked: the support may be ending, or changing hands, at this moment.
     policies.check_can_book(Referral.objects.select_for_update(of=("self",), no_key=True).get(pk=referral.pk))
     policies.check_is_to_come(starts_at)
@@ -130,9 +131,11 @@ def record_did_not_happen(session: Session, *, rearranged_by: str, version: int,
 
 @action("session.cancelled", Permission.RECORD_SESSIONS)
 def cancel(session: Session, *, version: int, by: Actor) -> Session:
-    """Call off a booked session. The patient is told if they agreed to reminders."""
+    """Call off a booked session, whatever the consents say: to stop is nothing new. The patient is told if they agreed to
+    reminders.
+    """
     fresh = _locked(session, version)
-    _check(fresh, "cancelled", by)
+    policies.check_can_move(fresh, "cancelled", by.role)
     _cancel(fresh, by=by)
     _tell_patient(fresh, "session_cancelled", by=by)
     return fresh

@@ -11,6 +11,7 @@ from django.db.models import Func, Q
 from django.utils.translation import gettext_lazy as _
 
 from audit.privacy import Personal
+from audit.triggers import AppendOnlyTrigger
 from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission
 from pilot.people.models import Organisation, Patient, User
@@ -145,6 +146,35 @@ class Goal(Record, Versioned):
         if self.reached_at:
             return self.Standing.REACHED
         return self.Standing.DROPPED if self.dropped_at else self.Standing.WANTED
+
+
+class Reply(Record):
+    """The patient's own words beside a session or a goal, for ever: “I see this differently”."""
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    referral = models.ForeignKey(Referral, on_delete=models.PROTECT, related_name="+")
+    session = models.ForeignKey(Session, null=True, on_delete=models.PROTECT, related_name="+")
+    goal = models.ForeignKey(Goal, null=True, on_delete=models.PROTECT, related_name="+")
+    words = models.TextField(max_length=4000)
+
+    objects = RecordQuerySet["Reply"].as_manager()
+
+    privacy = Personal(
+        see=Permission.SEE_SESSIONS, patient="patient_id", referral="referral_id", append_only=True
+    )
+
+    class Meta:
+        verbose_name = "patient’s words beside a session or goal"
+        default_permissions = ()
+        triggers = [AppendOnlyTrigger()]
+        indexes = [models.Index(fields=["patient", "created_at"], name="reply_of_patient")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(session__isnull=True, goal__isnull=False)
+                | Q(session__isnull=False, goal__isnull=True),
+                name="words_stand_beside_one_thing",
+            )
+        ]
 
 
 class DistressCallQuerySet(RecordQuerySet["DistressCall"]):

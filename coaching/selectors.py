@@ -22,7 +22,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from coaching.models import DistressCall, DistressCallQuerySet, Goal, Session, SessionStatus
+from coaching.models import DistressCall, DistressCallQuerySet, Goal, Reply, Session, SessionStatus
 from pilot.access import Actor, NotVisible, Permission, Role, current
 from pilot.access.records import Record
 from pilot.people.models import Membership, Patient, User
@@ -94,6 +94,21 @@ def sessions_of(actor: Actor, referral: Referral) -> list[Session]:
 def goals_of(actor: Actor, referral: Referral) -> list[Goal]:
     """This person's goals, in the order they were named."""
     return list(Goal.objects.visible_to(actor).filter(referral=referral).order_by("created_at", "id"))
+
+
+def replies_of(actor: Actor, referral_id: UUID) -> dict[UUID, list[Reply]]:
+    """The patient's own words beside sessions and goals of this referral, by what they stand beside, oldest first."""
+    return replies_by_thing(Reply.objects.visible_to(actor).filter(referral_id=referral_id))
+
+
+def replies_by_thing(replies: QuerySet[Reply]) -> dict[UUID, list[Reply]]:
+    """Such words by the key of the session or goal that they stand beside, oldest first."""
+    found: dict[UUID, list[Reply]] = {}
+    for each in replies.order_by("created_at", "id"):
+        beside = each.session_id or each.goal_id
+        if beside:
+            found.setdefault(beside, []).append(each)
+    return found
 
 
 def booked_with(patient: Patient) -> list[Session]:

@@ -15,10 +15,12 @@ from consent.models import Purpose
 from consent.policies import holds
 from pilot.access import Permission
 from pilot.people.models import Need, Patient
+from pilot.people.restrictions.policies import is_restricted
 from pilot.web.lists import ListPage, Sort
 from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page, PageParts
 from referrals.models import BestTime, Reason, Referral, Status
+from referrals.selectors import words_beside_details
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -48,6 +50,7 @@ class CoachingParts(PageParts):
             "layout": self.layout,
             "distress_href": distress_href,
             "patient": patient,
+            "restricted": patient is not None and is_restricted(patient.pk),
             "needs": [Need(need).label for need in patient.needs] if patient else [],
             "caption": patient.name if patient else "",
         }
@@ -109,6 +112,8 @@ class Person(CoachingParts, Page):
             "booked": [each for each in reversed(sessions) if each.is_booked],
             "past": [each for each in sessions if not each.is_booked],
             "goals": selectors.goals_of(self.actor, self.row),
+            "replies": selectors.replies_of(self.actor, self.row.pk),
+            "detail_replies": words_beside_details(self.actor, self.row.patient),
             "call": selectors.latest_call(self.actor, self.row),
             "can_book": policies.can_book(self.row),
             "is_paused": self.row.status == Status.PAUSED,
@@ -183,7 +188,8 @@ class OpenSession(CoachingParts, Page):
         return selectors.session(self.actor, self.kwargs["pk"])
 
     def context(self) -> dict[str, Any]:
-        return {"has_begun": policies.has_begun(self.row)}
+        replies = selectors.replies_of(self.actor, self.row.referral_id)
+        return {"has_begun": policies.has_begun(self.row), "replies": replies.get(self.row.pk, [])}
 
 
 class SessionPast(CoachingParts, PastParts, Page):

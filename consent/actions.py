@@ -17,8 +17,18 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from consent import consequences, receipts
-from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, NotNow, Purpose, Receipt
+from consent.models import (
+    NEEDED_TO_BEGIN,
+    Decision,
+    InformationSheet,
+    NotNow,
+    Purpose,
+    Receipt,
+    Reminder,
+    Representative,
+)
 from consent.policies import (
+    COOLING_OFF,
     DO_NOT_RAISE_MONTHS,
     AlreadyRecorded,
     NothingToStop,
@@ -28,15 +38,16 @@ from consent.policies import (
     has_joined,
     is_yes,
     lapses_on,
+    may_be_renewed,
     months_after,
     standing,
+    what_has_ended,
     what_would_stop,
 )
 from pilot.access import Actor, Permission, acting, action
-from pilot.charter.drafts import hold_draft
-from pilot.charter.models import Charter
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
+from pilot.people.policies import check_is_alive
 
 Answers = Mapping[Purpose, bool]
 
@@ -45,14 +56,17 @@ Answers = Mapping[Purpose, bool]
 class How:
     """How answers were given, by which route and in whose presence, and that the person was capable and free.
 
-    `patient_asked`: they brought it up themselves, at a time when nobody was to raise it with them.
+    `patient_asked`: they brought it up themselves, at a time when nobody was to raise it with them. `sooner`: they would
+    rather begin at once than think it over first.
     """
 
     method: Decision.Method
     capacity_not_in_doubt: bool = False
     freely_given: bool = False
+    helped_by: str = ""
     witness: str = ""
     patient_asked: bool = False
+    sooner: bool = False
 
 
 @action("consent.decided", Permission.DECIDE)
@@ -68,8 +82,10 @@ def decide(
     """Record the patient's own answers, purpose by purpose, and set in motion what they agreed to.
 
     Before joining, both purposes of `NEEDED_TO_BEGIN` are answered; a no to either is "not now": no decision
-    and no receipt is kept, and None is returned. Afterwards any purpose that does not hold may be answered;
-    what holds is stopped by `withdraw`, never here. Refused with `StaleVersion` if anything was decided since
+    and no receipt is kept, and None is returned. Afterwards any purpose that does not hold may be answered, and
+    what ends soon, or rests on information that has changed, may be given again;
+    what holds is stopped by `withdraw`, never here. Nothing is booked within a day of joining, unless they wish it.
+    Refused with `StaleVersion` if anything was decided since
     `version` was shown, and with `AlreadyRecorded` if the answers say what stands.
     """
     return _decide(patient, answers, sheet=sheet, how=how, version=version, no_is="consent.not_now", by=by)
@@ -134,80 +150,72 @@ def record_withdrawal(
     purposes: Collection[Purpose] | None = None,
     *,
     method: Decision.Method,
+    representative: Representative | None = None,
     by: Actor,
 ) -> Receipt:
-    """As `withdraw`, for a patient who phones, writes or says so at the desk."""
-    return _withdraw(patient, purposes, method=method, by=by)
+    """As `withdraw`, for a patient who phones, writes or says so at the desk, or for whoever speaks for them.
 
-
-@action("consent.corrected", Permission.RECORD_CONSENT, exclusive=True)
-def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Actor) -> Decision:
-    """Put right an answer that was recorded by mistake; both stay visible, with the reason.
-
-    Only what stands can be corrected, and only a yes or a no: what was stopped begins again by asking again.
-    A yes that never was takes with it everything that rested on it, exactly as a withdrawal does.
+    Refused for a representative of somebody else, and for one whose authority has ended.
     """
-    patient = Patient.objects.get(pk=decision.patient_id)
-    stood = standing(patient)
-    purpose = Purpose(decision.purpose)
-    if stood[purpose] != decision:
-        raise StaleVersion
-    if not reason.strip():
-        raise ValidationError({"reason": _("Say what was recorded by mistake.")})
-    _check_correction(decision, answer, joined=has_joined(stood))
-    ending = what_would_stop(stood, [purpose]) if decision.answer == Decision.Answer.GIVEN else []
-    corrections = [
-        _correction(each, answer if each == decision else Decision.Answer.CORRECTED, reason.strip(), by=by)
-        for each in (stood[ended] for ended in ending or [purpose])
-        if each is not None
+    if representative is not None:
+        current = Representative.objects.get(pk=representative.pk)
+        if current.patient_id != patient.pk or current.ended_at is not None:
+            raise ValidationError({"said_by": _("This person does not speak for the patient now.")})
+    return _withdraw(patient, purposes, method=method, representative=representative, by=by)
+
+
+@action("consent.lapsed", Permission.DECIDE, exclusive=True)
+def lapse(patient: Patient, *, by: Actor) -> Receipt | None:
+    """Write down what the calendar has ended, and end everything that rests on it, as a withdrawal does.
+
+    Access has ended with the day already. Returns None where nothing has ended, or somebody said yes again meanwhile.
+    """
+    locked = _locked(patient)
+    ended = what_has_ended(standing(locked))
+    if not ended:
+        return None
+    stopped = _end(locked, ended, Decision.Answer.LAPSED, method=Decision.Method.SYSTEM, by=by)
+    return keep_receipt(locked, Receipt.Kind.LAPSED, receipts.of_lapse(ended, stopped), by=by)
+
+
+def end_by_death(patient: Patient, *, by: Actor) -> None:
+    """Write down that every yes has ended with the life, as part of writing that down. Stops nothing by itself."""
+    Decision.objects.bulk_create(
+        Decision(
+            patient=patient,
+            practice_id=patient.practice_id,
+            purpose=purpose,
+            answer=Decision.Answer.LAPSED,
+            sheet_id=each.sheet_id,
+            method=Decision.Method.SYSTEM,
+            recorded_by_id=by.user_id,
+        )
+        for purpose, each in standing(patient).items()
+        if each is not None and each.answer == Decision.Answer.GIVEN
+    )
+
+
+@action("consent.end_announced", Permission.DECIDE)
+def announce_end(patient: Patient, *, by: Actor) -> list[Reminder]:
+    """Tell the patient, once, which of their yeses end soon and from what day on. Nobody has to answer."""
+    locked = _locked(patient)
+    ending = [each for each in standing(locked).values() if each is not None and may_be_renewed(each)]
+    told = set(Reminder.objects.filter(decision__in=ending).values_list("decision_id", "ends_on"))
+    new = [
+        Reminder(
+            patient=locked,
+            practice_id=locked.practice_id,
+            decision=each,
+            why=Reminder.Why.CHANGED if each.changed_at else Reminder.Why.LAPSES,  # type: ignore[attr-defined]
+            ends_on=each.ends_on,  # type: ignore[attr-defined]
+        )
+        for each in ending
+        if (each.pk, each.ends_on) not in told  # type: ignore[attr-defined]
     ]
-    Decision.objects.bulk_create(corrections)
-    if ending:
-        stopped = consequences.stop(patient, ending, by=by)
-        _write_receipt(patient, Receipt.Kind.CORRECTED, receipts.of_correction(ending, stopped))
-    return next(each for each in corrections if each.corrects_id == decision.pk)
-
-
-@action("sheet.drafted", Permission.MANAGE_PILOT, about_patient=False)
-def write_sheet(sheet: InformationSheet, *, seen: int = 0, by: Actor) -> InformationSheet:
-    """Keep a draft, new or changed. Refused once it is published, and if it changed since `seen` was shown."""
-    if not sheet._state.adding:
-        hold_draft(sheet, seen)
-    sheet.charter, sheet.published_at = _charter_in_force(), None
-    sheet.full_clean()
-    sheet.save()
-    return sheet
-
-
-@action("sheet.published", Permission.MANAGE_PILOT, about_patient=False)
-def publish_sheet(sheet: InformationSheet, *, seen: int | None = None, by: Actor) -> InformationSheet:
-    """Make this draft what patients are shown from now on, under the charter in force. It can never be
-    altered.
-
-    Refused while there is no charter: an agreement points at what the pilot is for. Refused if it was published before,
-    and if it changed since `seen` was shown to whoever decides.
-    """
-    if not sheet._state.adding:
-        hold_draft(sheet, seen)
-    sheet.charter = _charter_in_force()
-    sheet.published_at = timezone.now()
-    sheet.full_clean()
-    sheet.save(force_insert=sheet._state.adding)
-    return sheet
-
-
-@action("sheet.discarded", Permission.MANAGE_PILOT, about_patient=False)
-def discard_sheet(sheet: InformationSheet, *, by: Actor) -> None:
-    """Throw a draft away. Refused once it is published."""
-    hold_draft(sheet, None)
-    sheet.delete()
-
-
-def _charter_in_force() -> Charter:
-    charter = Charter.objects.in_force()
-    if charter is None:
-        raise ValidationError(_("Publish a charter first: an agreement points at what the pilot is for."))
-    return charter
+    if new:
+        Reminder.objects.bulk_create(new)
+        consequences.end_announced(locked, new, by=by)
+    return new
 
 
 def _decide(
@@ -221,6 +229,7 @@ def _decide(
     by: Actor,
 ) -> Receipt | None:
     locked = _locked(patient)
+    check_is_alive(locked)
     stood = standing(locked)
     if version is not None and version != Decision.objects.of(locked).count():
         raise StaleVersion
@@ -231,17 +240,18 @@ def _decide(
             _not_now(locked, None, by=by)
         return None
     new = _new_answers(stood, answers, sheet, joins=joins)
-    check_sheet(sheet)
+    check_sheet(sheet, locked)
     if any(new.values()):
         _check_capable_and_free(how)
+    begins_at = timezone.now() + COOLING_OFF if joins and not how.sooner else None
     Decision.objects.bulk_create(
-        _decision(locked, p, yes, sheet=sheet, how=how, by=by) for p, yes in new.items()
+        _decision(locked, p, yes, sheet=sheet, how=how, begins_at=begins_at, by=by) for p, yes in new.items()
     )
     if joins:
         locked.do_not_raise_until = None
         locked.save(update_fields=["do_not_raise_until"], force_update=True)
         consequences.agreed(locked, by=by)
-    return _write_receipt(locked, Receipt.Kind.DECIDED, receipts.of_decision(new))
+    return keep_receipt(locked, Receipt.Kind.DECIDED, receipts.of_decision(new, begins_at), by=by)
 
 
 def _locked(patient: Patient) -> Patient:
@@ -264,7 +274,7 @@ def _new_answers(
             raise ValidationError(
                 {purpose.value: _("The answer that stands is yes. To stop it, choose “Stop”.")}
             )
-        if joins or not _says_the_same(stands, sheet, yes=yes):
+        if joins or may_be_renewed(stands) or not _says_the_same(stands, sheet, yes=yes):
             new[purpose] = yes
     if not new:
         raise AlreadyRecorded
@@ -291,7 +301,14 @@ def _check_capable_and_free(how: How) -> None:
 
 
 def _decision(
-    patient: Patient, purpose: Purpose, yes: bool, *, sheet: InformationSheet, how: How, by: Actor
+    patient: Patient,
+    purpose: Purpose,
+    yes: bool,
+    *,
+    sheet: InformationSheet,
+    how: How,
+    begins_at: dt.datetime | None,
+    by: Actor,
 ) -> Decision:
     return Decision(
         patient=patient,
@@ -301,11 +318,13 @@ def _decision(
         sheet=sheet,
         method=how.method,
         recorded_by_id=by.user_id,
+        helped_by=how.helped_by,
         witness=how.witness,
         capacity_not_in_doubt=how.capacity_not_in_doubt,
         freely_given=how.freely_given,
         patient_asked=how.patient_asked,
         lapses_on=lapses_on(purpose, timezone.localdate()) if yes else None,
+        begins_at=begins_at if yes and purpose in NEEDED_TO_BEGIN else None,
     )
 
 
@@ -331,66 +350,52 @@ def _count_one_more() -> None:
 
 
 def _withdraw(
-    patient: Patient, purposes: Collection[Purpose] | None, *, method: Decision.Method, by: Actor
+    patient: Patient,
+    purposes: Collection[Purpose] | None,
+    *,
+    method: Decision.Method,
+    representative: Representative | None = None,
+    by: Actor,
 ) -> Receipt:
-    stood = standing(patient)
-    ending = what_would_stop(stood, purposes)
+    ending = what_would_stop(standing(patient), purposes)
     if not ending:
         raise NothingToStop
+    stopped = _end(
+        patient, ending, Decision.Answer.WITHDRAWN, method=method, representative=representative, by=by
+    )
+    return keep_receipt(patient, Receipt.Kind.WITHDRAWN, receipts.of_withdrawal(ending, stopped), by=by)
+
+
+def _end(
+    patient: Patient,
+    ending: Collection[Purpose],
+    answer: Decision.Answer,
+    *,
+    method: Decision.Method,
+    representative: Representative | None = None,
+    by: Actor,
+) -> list[str]:
+    """Write down that these have ended, and stop what rests on them. Returns the lines for the receipt."""
+    stood = standing(patient)
     Decision.objects.bulk_create(
         Decision(
             patient=patient,
             practice_id=patient.practice_id,
             purpose=purpose,
-            answer=Decision.Answer.WITHDRAWN,
+            answer=answer,
             sheet_id=agreed.sheet_id,
             method=method,
+            representative=representative,
             recorded_by_id=by.user_id,
         )
         for purpose in ending
         if (agreed := stood[purpose])
     )
-    stopped = consequences.stop(patient, ending, by=by)
-    return _write_receipt(patient, Receipt.Kind.WITHDRAWN, receipts.of_withdrawal(ending, stopped))
+    return consequences.stop(patient, ending, by=by)
 
 
-def _write_receipt(patient: Patient, kind: Receipt.Kind, lines: list[receipts.Line]) -> Receipt:
+def keep_receipt(patient: Patient, kind: Receipt.Kind, lines: list[receipts.Line], *, by: Actor) -> Receipt:
+    """Write down what the patient is told of what was done, as part of an action."""
     receipt = Receipt(patient=patient, practice_id=patient.practice_id, kind=kind, lines=lines)
     receipt.save(force_insert=True)
     return receipt
-
-
-def _check_correction(decision: Decision, answer: Decision.Answer, *, joined: bool) -> None:
-    correctable = (Decision.Answer.GIVEN, Decision.Answer.REFUSED)
-    if decision.answer not in correctable or answer not in (*correctable, Decision.Answer.CORRECTED):
-        raise ValidationError(_("Only a yes or a no can be corrected. Ask the patient again instead."))
-    if answer == decision.answer:
-        raise ValidationError({"answer": _("This is the answer that was recorded.")})
-    if answer == Decision.Answer.REFUSED and decision.purpose in NEEDED_TO_BEGIN:
-        # A no to taking part is never stored; that there was no yes is.
-        raise ValidationError(
-            {"answer": _("Record it as “recorded by mistake”: a no before joining is not kept.")}
-        )
-    if answer == Decision.Answer.GIVEN and not joined:
-        raise ValidationError({"answer": _("The patient does not take part now. Ask them again instead.")})
-
-
-def _correction(decision: Decision, answer: Decision.Answer, reason: str, *, by: Actor) -> Decision:
-    is_given = answer == Decision.Answer.GIVEN
-    decided_on = timezone.localdate(decision.created_at)
-    return Decision(
-        patient_id=decision.patient_id,
-        practice_id=decision.practice_id,
-        purpose=decision.purpose,
-        answer=answer,
-        sheet_id=decision.sheet_id,
-        method=decision.method,
-        recorded_by_id=by.user_id,
-        witness=decision.witness,
-        capacity_not_in_doubt=decision.capacity_not_in_doubt,
-        freely_given=decision.freely_given,
-        patient_asked=decision.patient_asked,
-        lapses_on=lapses_on(Purpose(decision.purpose), decided_on) if is_given else None,
-        corrects=decision,
-        correction_reason=reason,
-    )

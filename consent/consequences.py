@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from consent.models import Purpose
+from consent.models import Purpose, Reminder
 from pilot.access import Actor
 from pilot.people.models import Patient
 
@@ -55,11 +55,18 @@ class NotNowSaid(Protocol):
     def __call__(self, patient: Patient, until: dt.date, *, by: Actor) -> object: ...
 
 
+class EndAnnounced(Protocol):
+    """Runs in the transaction that writes down that the patient is told: these of their yeses end soon."""
+
+    def __call__(self, patient: Patient, reminders: Collection[Reminder], *, by: Actor) -> object: ...
+
+
 @dataclass
 class _Registered:
     consequences: dict[str, Consequence] = field(default_factory=dict)
     agreed: dict[str, Agreed] = field(default_factory=dict)
     not_now: dict[str, NotNowSaid] = field(default_factory=dict)
+    end_announced: dict[str, EndAnnounced] = field(default_factory=dict)
 
 
 _registered = _Registered()
@@ -84,6 +91,12 @@ def on_not_now(run: NotNowSaid) -> NotNowSaid:
     return run
 
 
+def on_end_announced(run: EndAnnounced) -> EndAnnounced:
+    """Run this whenever a patient is to be told that something ends soon. Usable as a decorator."""
+    _registered.end_announced[_name(run)] = run
+    return run
+
+
 def previews(patient: Patient, purposes: Collection[Purpose]) -> list[str]:
     """What the patient reads before confirming that these purposes end."""
     return [line for each in _in_order() if (line := each.preview(patient, purposes))]
@@ -102,6 +115,11 @@ def agreed(patient: Patient, *, by: Actor) -> None:
 def not_now_said(patient: Patient, until: dt.date, *, by: Actor) -> None:
     for run in list(_registered.not_now.values()):
         run(patient, until, by=by)
+
+
+def end_announced(patient: Patient, reminders: Collection[Reminder], *, by: Actor) -> None:
+    for run in list(_registered.end_announced.values()):
+        run(patient, reminders, by=by)
 
 
 def _in_order() -> list[Consequence]:

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from consent.actions import How
-from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, Purpose
+from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, Purpose, Representative
 from consent.policies import DO_NOT_RAISE_MONTHS
 from pilot.web.fields import DateField, DesignField, RadioField, TextField, TickField, YesNoField
 from pilot.web.forms import Form
@@ -66,10 +66,15 @@ class DecisionForm(Form):
     """
 
     freely_given = TickField(label=FREE_CHOICE, required=False)
+    sooner = TickField(
+        label=_("I do not need a day to think it over. You can book a session straight away."), required=False
+    )
 
     def __init__(self, *args: Any, asked: Collection[Purpose], joins: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.asked, self.joins = tuple(asked), joins
+        if not joins:
+            del self.fields["sooner"]
         questions = {purpose.value: _question(purpose) for purpose in self.asked}
         self.fields = {**questions, **self.fields}
 
@@ -93,7 +98,7 @@ class DecisionForm(Form):
     @property
     def statements(self) -> list[DesignField]:
         """What a yes needs besides the answer."""
-        return [self._drawn("freely_given")]
+        return [self._drawn(name) for name in ("freely_given", "sooner") if name in self.fields]
 
     @property
     def says_not_now(self) -> bool:
@@ -119,7 +124,10 @@ class DecisionForm(Form):
     def how(self) -> How:
         """Online and alone. That the person can decide is presumed, as the law has it."""
         return How(
-            Decision.Method.ONLINE, capacity_not_in_doubt=True, freely_given=self.cleaned_data["freely_given"]
+            Decision.Method.ONLINE,
+            capacity_not_in_doubt=True,
+            freely_given=self.cleaned_data["freely_given"],
+            sooner=self.cleaned_data.get("sooner", False),
         )
 
     def _check_answered(self) -> None:
@@ -153,9 +161,14 @@ class StaffDecisionForm(DecisionForm):
             (Decision.Method.POST.value, _("By post")),
         ],
     )
+    helped_by = RadioField(
+        label=_("Did somebody help them to understand or to answer?"),
+        choices=[("", _("No")), *Decision.Help.choices],
+        required=False,
+    )
     witness = TextField(
         label=_("Who else was there?"),
-        help_text=_("For example an interpreter or a supporter."),
+        help_text=_("The interpreter, the supporter, or anybody else, by name."),
         required=False,
         max_length=120,
     )
@@ -170,6 +183,10 @@ class StaffDecisionForm(DecisionForm):
         required=False,
     )
     patient_asked = TickField(label=_("The patient brought this up. Nobody asked them."), required=False)
+    sooner = TickField(
+        label=_("They would rather not wait a day before a session is booked. It was their own wish."),
+        required=False,
+    )
 
     def __init__(
         self, *args: Any, sheets: Collection[InformationSheet], not_to_be_raised: bool, **kwargs: Any
@@ -186,11 +203,11 @@ class StaffDecisionForm(DecisionForm):
 
     @property
     def circumstances(self) -> list[DesignField]:
-        return [self._drawn(name) for name in ("sheet", "method", "witness")]
+        return [self._drawn(name) for name in ("sheet", "method", "helped_by", "witness")]
 
     @property
     def statements(self) -> list[DesignField]:
-        names = ("patient_asked", "capacity_not_in_doubt", "freely_given")
+        names = ("patient_asked", "capacity_not_in_doubt", "freely_given", "sooner")
         return [self._drawn(name) for name in names if name in self.fields]
 
     @property
@@ -203,12 +220,16 @@ class StaffDecisionForm(DecisionForm):
             Decision.Method(cleaned["method"]),
             capacity_not_in_doubt=cleaned["capacity_not_in_doubt"],
             freely_given=cleaned["freely_given"],
+            helped_by=cleaned["helped_by"],
             witness=cleaned["witness"],
             patient_asked=cleaned.get("patient_asked", False),
+            sooner=cleaned.get("sooner", False),
         )
 
     def _check_how(self, *, is_yes: bool) -> None:
         cleaned = self.cleaned_data
+        if cleaned.get("helped_by") and not cleaned.get("witness"):
+            self.add_error("witness", gettext("Write who helped them"))
         if not cleaned.get("sheet"):
             self.add_error("sheet", gettext("Choose the information they had"))
         if not cleaned.get("method"):
@@ -245,7 +266,7 @@ class NotNowForm(Form):
 class WithdrawalForm(Form):
     """What a patient wants to stop, said by phone, by post or at the desk. No reason is asked for."""
 
-    EVERYTHING = "everything"
+    EVERYTHING, THE_PATIENT = "everything", "patient"
 
     what = RadioField(label=_("What do they want to stop?"), missing=_("Choose what they want to stop"))
     method = RadioField(
@@ -257,9 +278,24 @@ class WithdrawalForm(Form):
         ],
         missing=_("Choose how they said so"),
     )
+    said_by = RadioField(label=_("Who said so?"), missing=_("Choose who said so"))
 
-    def __init__(self, *args: Any, stoppable: Collection[Purpose], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        stoppable: Collection[Purpose],
+        representatives: Collection[Representative] = (),
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.representatives = {str(each.pk): each for each in representatives}
+        if self.representatives:
+            self.fields["said_by"].choices = [  # type: ignore[attr-defined]
+                (self.THE_PATIENT, _("The patient")),
+                *((key, str(each)) for key, each in self.representatives.items()),
+            ]
+        else:
+            del self.fields["said_by"]
         single = [purpose for purpose in stoppable if purpose not in NEEDED_TO_BEGIN]
         self.fields["what"].choices = [  # type: ignore[attr-defined]
             (self.EVERYTHING, _("Everything: they leave the pilot")),
@@ -271,6 +307,11 @@ class WithdrawalForm(Form):
         """The one purpose to stop, or None for everything."""
         what = self.cleaned_data["what"]
         return None if what == self.EVERYTHING else [Purpose(what)]
+
+    @property
+    def representative(self) -> Representative | None:
+        """Whoever spoke for the patient; None where the patient did."""
+        return self.representatives.get(self.cleaned_data.get("said_by", ""))
 
     @property
     def method_used(self) -> Decision.Method:

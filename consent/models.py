@@ -7,14 +7,16 @@ from __future__ import annotations
 import datetime as dt
 from itertools import groupby
 
+from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Cast, Least, TruncDate
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from audit.privacy import Impersonal, Personal
 from audit.triggers import AppendOnlyTrigger, OncePublishedTrigger
-from pilot.access.records import Record, RecordQuerySet
+from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission
 from pilot.charter.markdown import render
 from pilot.charter.models import Charter
@@ -41,23 +43,34 @@ class Purpose(models.TextChoices):
 
 NEEDED_TO_BEGIN = (Purpose.TAKE_PART, Purpose.SHARE_WITH_COACH)
 
+# What somebody agreed to stands for so long after a sheet that says something materially different.
+STANDS_AFTER_CHANGE = dt.timedelta(days=42)
+
 
 class InformationSheetQuerySet(models.QuerySet["InformationSheet"]):
     def published(self) -> InformationSheetQuerySet:
         return self.filter(published_at__isnull=False)
 
+    def of_the_kind(self, sheet: InformationSheet) -> InformationSheetQuerySet:
+        """Published in the same format and language, for the same readers."""
+        return self.published().filter(format=sheet.format, language=sheet.language, readers=sheet.readers)
+
     def replaces(self, sheet: InformationSheet) -> InformationSheetQuerySet:
         """Later published sheets of that kind that say something materially different."""
-        return self.published().filter(
-            format=sheet.format,
-            language=sheet.language,
-            version__gt=sheet.version,
-            change=InformationSheet.Change.MATERIAL,
+        return self.of_the_kind(sheet).filter(
+            version__gt=sheet.version, change=InformationSheet.Change.MATERIAL
         )
 
-    def in_force(self, format: str = "plain", language: str = "en") -> InformationSheet | None:
+    def in_force(
+        self, format: str = "plain", language: str = "en", readers: str = "adults"
+    ) -> InformationSheet | None:
         """The latest published sheet of that kind, or None."""
-        return self.published().filter(format=format, language=language).order_by("-version").first()
+        return (
+            self.published()
+            .filter(format=format, language=language, readers=readers)
+            .order_by("-version")
+            .first()
+        )
 
 
 class InformationSheet(models.Model):
@@ -72,13 +85,25 @@ class InformationSheet(models.Model):
         MINOR = "minor", _("Minor: earlier answers stand")
         MATERIAL = "material", _("Material: everyone is asked again")
 
+    class Readers(models.TextChoices):
+        ADULTS = "adults", _("Adults")
+        YOUNG = "young", _("People aged 16 and 17")
+
     version = models.PositiveIntegerField()
     language = models.CharField(max_length=12, default="en")
     format = models.CharField(max_length=12, choices=Format, default=Format.PLAIN)
+    readers = models.CharField(max_length=8, choices=Readers, default=Readers.ADULTS)
     title = models.CharField(max_length=120)
     text = models.TextField(help_text="Markdown.")
+    what_changed = models.TextField(
+        blank=True,
+        help_text="What is different from the version before, for whoever agreed to that. Markdown.",
+    )
     charter = models.ForeignKey(Charter, on_delete=models.PROTECT, related_name="+")
     change = models.CharField(max_length=8, choices=Change, default=Change.MATERIAL)
+    declared_by = models.CharField(
+        max_length=120, blank=True, help_text="Who published it, and so declared how much it changes."
+    )
     published_at = models.DateTimeField(null=True, blank=True)
 
     objects = InformationSheetQuerySet.as_manager()
@@ -90,18 +115,64 @@ class InformationSheet(models.Model):
         triggers = [OncePublishedTrigger()]
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "language", "format"],
-                name="one_sheet_per_version_language_format",
+                fields=["version", "language", "format", "readers"],
+                name="one_sheet_per_version_and_kind",
             )
         ]
 
     def __str__(self) -> str:
         return f"{self.title}, version {self.version} ({self.get_format_display()})"
 
+    def clean(self) -> None:
+        if self.version > 1 and self.change == self.Change.MATERIAL and not self.what_changed.strip():
+            raise ValidationError(
+                {"what_changed": _("Say what has changed: everybody who agreed to less is asked again.")}
+            )
+
     @property
     def html(self) -> SafeString:
         """The text, ready to be shown."""
         return render(self.text)
+
+    @property
+    def what_changed_html(self) -> SafeString:
+        return render(self.what_changed)
+
+
+class Representative(Record, Versioned):
+    """Somebody with authority to speak for the patient: they can stop things, and never agree to any.
+
+    Whoever can decide agrees in person; for whoever cannot, the pilot does not go on.
+    """
+
+    class Authority(models.TextChoices):
+        IN_WRITING = "in_writing", _("The patient’s own written word")
+        ATTORNEY = "attorney", _("Lasting power of attorney, health and welfare")
+        DEPUTY = "deputy", _("Deputy appointed by the Court of Protection")
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=120)
+    authority = models.CharField(max_length=12, choices=Authority)
+    seen = models.CharField(max_length=300, help_text="Which paper was seen, and when it was written.")
+    recorded_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    ended_at = models.DateTimeField(null=True)
+
+    objects = RecordQuerySet["Representative"].as_manager()
+
+    privacy = Personal(
+        see=Permission.SEE_CONSENT,
+        patient="patient_id",
+        practice="practice_id",
+        default="consent",
+    )
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=["patient", "-created_at"], name="representative_of_patient")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.get_authority_display()})"
 
 
 class DecisionQuerySet(RecordQuerySet["Decision"]):
@@ -115,9 +186,28 @@ class DecisionQuerySet(RecordQuerySet["Decision"]):
         """For each patient and purpose the decision that stands."""
         return self.order_by("patient_id", "purpose", "-created_at", "-id").distinct("patient_id", "purpose")
 
+    def with_end(self) -> DecisionQuerySet:
+        """With `ends_on`, the first day on which a yes no longer holds: the day on which it lapses or, where the sheet that
+        it rests on was materially changed, the end of the time for which it stands nevertheless."""
+        later = InformationSheet.objects.published().filter(
+            format=OuterRef("sheet__format"),
+            language=OuterRef("sheet__language"),
+            readers=OuterRef("sheet__readers"),
+            version__gt=OuterRef("sheet__version"),
+            change=InformationSheet.Change.MATERIAL,
+        )
+        first_change = later.order_by("published_at").values("published_at")[:1]
+        return self.annotate(
+            changed_at=Subquery(first_change),
+            ends_on=Least(
+                "lapses_on",
+                Cast(TruncDate("changed_at") + STANDS_AFTER_CHANGE, models.DateField()),
+            ),
+        )
+
     def holding(self, on: dt.date) -> DecisionQuerySet:
-        """Yes, and not lapsed by that day. Of use only on the latest per purpose."""
-        return self.filter(answer=Decision.Answer.GIVEN, lapses_on__gt=on)
+        """Yes, and not ended by that day. Of use only on the latest per purpose."""
+        return self.with_end().filter(answer=Decision.Answer.GIVEN, ends_on__gt=on)  # type: ignore[misc]
 
 
 class Decision(Record):
@@ -142,6 +232,10 @@ class Decision(Record):
         POST = "post", _("By post")
         SYSTEM = "system", _("By the calendar")
 
+    class Help(models.TextChoices):
+        INTERPRETER = "interpreter", _("Through an interpreter")
+        SUPPORTER = "supporter", _("With a supporter")
+
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     purpose = models.CharField(max_length=20, choices=Purpose)
@@ -149,7 +243,9 @@ class Decision(Record):
     sheet = models.ForeignKey(InformationSheet, null=True, on_delete=models.PROTECT, related_name="+")
     method = models.CharField(max_length=10, choices=Method)
     recorded_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    helped_by = models.CharField(max_length=11, choices=Help, blank=True)
     witness = models.CharField(max_length=120, blank=True, help_text="Who else was there.")
+    representative = models.ForeignKey(Representative, null=True, on_delete=models.PROTECT, related_name="+")
     capacity_not_in_doubt = models.BooleanField(default=False)
     freely_given = models.BooleanField(
         default=False, help_text="The statement of free choice was read, or read out."
@@ -161,6 +257,9 @@ class Decision(Record):
     lapses_on = models.DateField(
         null=True,
         help_text="The first day on which it no longer holds, unless refreshed.",
+    )
+    begins_at = models.DateTimeField(
+        null=True, help_text="Nothing that rests on it is booked before: time to think it over."
     )
     corrects = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="+")
     correction_reason = models.CharField(max_length=300, blank=True)
@@ -182,7 +281,9 @@ class Decision(Record):
             models.Index(
                 fields=["patient", "purpose", "-created_at", "-id"],
                 name="decision_that_stands",
-            )
+            ),
+            models.Index(fields=["lapses_on"], condition=Q(answer="given"), name="yes_that_lapses"),
+            models.Index(fields=["sheet"], condition=Q(answer="given"), name="yes_by_sheet"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -206,14 +307,52 @@ class Decision(Record):
                 condition=~Q(answer="refused", purpose__in=["take_part", "share_with_coach"]),
                 name="a_no_to_joining_is_never_kept",
             ),
+            models.CheckConstraint(
+                condition=Q(representative__isnull=True) | Q(answer="withdrawn"),
+                name="a_representative_only_stops",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_purpose_display()}: {self.get_answer_display()}"
 
     def holds_on(self, day: dt.date) -> bool:
-        """Whether it is a yes that has not lapsed by then; whether it is the latest, the caller knows."""
-        return self.answer == self.Answer.GIVEN and self.lapses_on is not None and self.lapses_on > day
+        """Whether it is a yes that has not ended by then; whether it is the latest, the caller knows. Asked of one that was
+        read `with_end`; AttributeError otherwise."""
+        ends_on: dt.date | None = self.ends_on  # type: ignore[attr-defined]
+        return self.answer == self.Answer.GIVEN and ends_on is not None and ends_on > day
+
+
+class Reminder(Record):
+    """That a patient was told, once, that a yes of theirs ends soon, and from what day on. For ever."""
+
+    class Why(models.TextChoices):
+        LAPSES = "lapses", _("It was given a year ago")
+        CHANGED = "changed", _("The information has changed")
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    decision = models.ForeignKey(Decision, on_delete=models.PROTECT, related_name="reminders")
+    why = models.CharField(max_length=8, choices=Why)
+    ends_on = models.DateField()
+
+    objects = RecordQuerySet["Reminder"].as_manager()
+
+    privacy = Personal(
+        see=Permission.SEE_CONSENT,
+        patient="patient_id",
+        practice="practice_id",
+        default="consent",
+        append_only=True,
+    )
+
+    class Meta:
+        default_permissions = ()
+        triggers = [AppendOnlyTrigger()]
+        constraints = [
+            # Told again only where the day has come nearer: the information has changed since.
+            models.UniqueConstraint(fields=["decision", "ends_on"], name="told_once_of_each_end"),
+        ]
 
 
 class Receipt(Record):
@@ -225,6 +364,7 @@ class Receipt(Record):
         DECIDED = "decided", _("What you decided")
         WITHDRAWN = "withdrawn", _("What you stopped")
         CORRECTED = "corrected", _("What was put right")
+        LAPSED = "lapsed", _("What has ended")
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")

@@ -4,21 +4,24 @@ as it was.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Mapping
 
 from django.utils.translation import gettext as _
 
 from consent.models import Purpose
+from pilot.web.formats import date_and_time
 
 Line = dict[str, str]
 
 
-def of_decision(answers: Mapping[Purpose, bool]) -> list[Line]:
+def of_decision(answers: Mapping[Purpose, bool], begins_at: dt.datetime | None = None) -> list[Line]:
     said_yes = [purpose for purpose, yes in answers.items() if yes]
     said_no = [purpose for purpose, yes in answers.items() if not yes]
     return [
         *_lines(_("You said yes to"), [str(purpose.label) for purpose in said_yes]),
         *_lines(_("You said no to"), [str(purpose.label) for purpose in said_no]),
+        *_time_to_think(begins_at),
         _line(
             _("You can stop at any time"),
             _("On your own page, by phone or at the desk of your practice. You do not have to say why."),
@@ -35,6 +38,19 @@ def of_withdrawal(ended: Collection[Purpose], stopped: Collection[str]) -> list[
         *(kept() if leaves else [_line(_("What goes on"), _("Everything else that you said yes to."))]),
         _unchanged(),
         _line(_("If you change your mind"), _again(leaves=leaves)),
+    ]
+
+
+def of_lapse(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]:
+    return [
+        *_lines(_("The time for this was over, so it has ended"), [str(purpose.label) for purpose in ended]),
+        *_lines(_("What has stopped now"), stopped),
+        *(kept() if Purpose.TAKE_PART in ended else []),
+        _unchanged(),
+        _line(
+            _("If you would like to go on"),
+            _("Say yes again whenever you like, on your own page or at your practice. You do not have to."),
+        ),
     ]
 
 
@@ -63,6 +79,13 @@ def _again(*, leaves: bool) -> str:
     if leaves:
         return _("You can start again whenever you like. Ask your practice.")
     return _("You can say yes again whenever you like, on your own page or at your practice.")
+
+
+def _time_to_think(begins_at: dt.datetime | None) -> list[Line]:
+    if begins_at is None:
+        return []
+    text = _("Nothing is booked before %(time)s. If you change your mind until then, or later, just stop.")
+    return [_line(_("Time to think it over"), text % {"time": date_and_time(begins_at)})]
 
 
 def _unchanged() -> Line:

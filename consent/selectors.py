@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from uuid import UUID
 
+from django.conf.locale import LANG_INFO
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from consent.models import Decision, InformationSheet, Purpose, Receipt
-from consent.policies import has_joined, is_yes, standing, what_would_stop
+from consent.models import (
+    Decision,
+    DecisionQuerySet,
+    InformationSheet,
+    Purpose,
+    Receipt,
+    Reminder,
+    Representative,
+)
+from consent.policies import (
+    TOLD_BEFORE,
+    has_joined,
+    is_yes,
+    may_be_renewed,
+    readers_like,
+    standing,
+    what_would_stop,
+)
 from pilot.access import Actor, NotVisible
 from pilot.people.models import Organisation, Patient
 
@@ -28,8 +47,42 @@ class ConsentRecord:
 
     @property
     def asked(self) -> list[Purpose]:
-        """What there is to answer: every purpose before joining, afterwards those that do not hold."""
-        return [purpose for purpose in Purpose if self.joins or not is_yes(self.standing[purpose])]
+        """What there is to answer: every purpose before joining, afterwards those that do not hold or may be renewed."""
+        return [
+            purpose
+            for purpose in Purpose
+            if self.joins or not is_yes(self.standing[purpose]) or purpose in self.to_renew
+        ]
+
+    @property
+    def to_renew(self) -> list[Purpose]:
+        """What the patient said yes to and can say yes to again: it ends soon, or the information has changed."""
+        return [purpose for purpose in Purpose if may_be_renewed(self.standing[purpose])]
+
+    @property
+    def begins_at(self) -> dt.datetime | None:
+        """Until when nothing is booked, where the patient still has time to think it over."""
+        ahead = [each.begins_at for each in self.agreed if each.begins_at and each.begins_at > timezone.now()]
+        return max(ahead, default=None)
+
+    @property
+    def sheets(self) -> list[InformationSheet]:
+        """The sheets in force that are written for somebody of the patient's age, plain English first. One query."""
+        return sheets_in_force(readers=readers_like(self.patient))
+
+    @property
+    def change(self) -> tuple[InformationSheet, InformationSheet] | None:
+        """The sheet that a yes rests on and the one in force, where that says something materially different."""
+        changed = next((each for each in self.agreed if each.changed_at), None)  # type: ignore[attr-defined]
+        if changed is None or changed.sheet is None:
+            return None
+        return changed.sheet, later(changed.sheet) or changed.sheet
+
+    @property
+    def ends_on(self) -> dt.date | None:
+        """The first day on which something that may be renewed does not hold any more."""
+        days = [self.standing[purpose].ends_on for purpose in self.to_renew]  # type: ignore[union-attr]
+        return min(days, default=None)
 
     @property
     def agreed(self) -> list[Decision]:
@@ -75,7 +128,23 @@ def history_of(actor: Actor, patient: Patient) -> list[Decision]:
     it.
     """
     decisions = Decision.objects.of(patient).visible_to(actor).newest_first()
-    return list(decisions.select_related("sheet", "recorded_by").defer("sheet__text"))
+    return list(decisions.select_related("sheet", "recorded_by", "representative").defer("sheet__text"))
+
+
+def decision(actor: Actor, patient: Patient, key: UUID) -> Decision:
+    """One decision of this patient. Raises `NotVisible` where the actor may not see it."""
+    found = Decision.objects.of(patient).visible_to(actor).select_related("sheet").filter(pk=key).first()
+    if found is None:
+        raise NotVisible("No decision found.")
+    return found
+
+
+def can_be_put_right(record: ConsentRecord, decision: Decision) -> bool:
+    """Whether it is a yes or a no, and the latest answer to its purpose."""
+    return (
+        decision.answer in (Decision.Answer.GIVEN, Decision.Answer.REFUSED)
+        and record.standing[Purpose(decision.purpose)] == decision
+    )
 
 
 def receipts_of(actor: Actor, patient: Patient) -> list[Receipt]:
@@ -91,11 +160,69 @@ def receipt(actor: Actor, patient_id: UUID, receipt_id: UUID) -> Receipt:
     return found
 
 
-def sheets_in_force(language: str = "en") -> list[InformationSheet]:
+def representatives_of(actor: Actor, patient: Patient) -> list[Representative]:
+    """Who speaks for this patient now, by name."""
+    there = Representative.objects.visible_to(actor).filter(patient=patient, ended_at__isnull=True)
+    return list(there.order_by("name", "id"))
+
+
+def representative(actor: Actor, patient: Patient, key: UUID) -> Representative:
+    """One of this patient's representatives. Raises `NotVisible` where there is none."""
+    found = Representative.objects.visible_to(actor).filter(patient=patient, pk=key).first()
+    if found is None:
+        raise NotVisible("No representative found.")
+    return found
+
+
+def patients_to_tell(actor: Actor) -> list[UUID]:
+    """Whose yes ends soon, for the keys of those who have not been told of that day yet."""
+    soon = timezone.localdate() + TOLD_BEFORE
+    ending = _latest_yes(actor).filter(  # type: ignore[misc]
+        Q(lapses_on__lte=soon) | Q(sheet__in=_materially_changed()), ends_on__gt=timezone.localdate()
+    )
+    told = Reminder.objects.filter(decision=OuterRef("pk"), ends_on=OuterRef("ends_on"))
+    return _patients(ending.exclude(Exists(told)))
+
+
+def patients_with_lapsed(actor: Actor) -> list[UUID]:
+    """Whose yes has ended by the calendar with nobody having written it down."""
+    today = timezone.localdate()
+    return _patients(
+        _latest_yes(actor).filter(  # type: ignore[misc]
+            Q(lapses_on__lte=today) | Q(sheet__in=_materially_changed()), ends_on__lte=today
+        )
+    )
+
+
+def _latest_yes(actor: Actor) -> DecisionQuerySet:
+    given = Decision.objects.visible_to(actor).filter(answer=Decision.Answer.GIVEN).with_end()
+    newer = Decision.objects.filter(patient=OuterRef("patient"), purpose=OuterRef("purpose")).filter(
+        Q(created_at__gt=OuterRef("created_at")) | Q(created_at=OuterRef("created_at"), pk__gt=OuterRef("pk"))
+    )
+    return given.exclude(Exists(newer))
+
+
+def _materially_changed() -> list[int]:
+    """The sheets that a later one of their kind says something materially different from: few, so named to the index."""
+    later = InformationSheet.objects.published().filter(
+        format=OuterRef("format"),
+        language=OuterRef("language"),
+        readers=OuterRef("readers"),
+        version__gt=OuterRef("version"),
+        change=InformationSheet.Change.MATERIAL,
+    )
+    return list(InformationSheet.objects.published().filter(Exists(later)).values_list("pk", flat=True))
+
+
+def _patients(decisions: DecisionQuerySet) -> list[UUID]:
+    return list(decisions.order_by("patient_id").values_list("patient_id", flat=True).distinct())
+
+
+def sheets_in_force(language: str = "en", readers: str = "adults") -> list[InformationSheet]:
     """The latest published sheet of each format, plain English first."""
     latest = (
         InformationSheet.objects.published()
-        .filter(language=language)
+        .filter(language=language, readers=readers)
         .order_by("format", "-version")
         .distinct("format")
     )
@@ -103,22 +230,69 @@ def sheets_in_force(language: str = "en") -> list[InformationSheet]:
     return sorted(latest, key=lambda sheet: order.index(InformationSheet.Format(sheet.format)))
 
 
-def sheet_in_force(format: str = "plain", language: str = "en") -> InformationSheet:
-    """The latest published sheet of that format. Raises `NotVisible` before the first."""
-    found = InformationSheet.objects.in_force(format, language)
+def languages_in_force() -> list[tuple[str, str]]:
+    """Every language that there is a published sheet in, with its own name, English first."""
+    there = set(InformationSheet.objects.published().values_list("language", flat=True))
+    return [
+        (code, str(LANG_INFO.get(code, {}).get("name_local", code)))
+        for code in sorted(there, key=lambda code: (code != "en", code))
+    ]
+
+
+def sheet_in_force(format: str = "plain", language: str = "en", readers: str = "adults") -> InformationSheet:
+    """The latest published sheet of that kind. Raises `NotVisible` before the first."""
+    found = InformationSheet.objects.in_force(format, language, readers)
     if found is None:
         raise NotVisible("No information sheet found.")
     return found
 
 
-def sheet(format: str, version: int, language: str = "en") -> InformationSheet:
+def sheet(format: str, version: int, language: str = "en", readers: str = "adults") -> InformationSheet:
     """One published version, in force or not: what somebody was shown can be read for ever."""
     found = (
-        InformationSheet.objects.published().filter(format=format, version=version, language=language).first()
+        InformationSheet.objects.published()
+        .filter(format=format, version=version, language=language, readers=readers)
+        .first()
     )
     if found is None:
         raise NotVisible("No information sheet found.")
     return found
+
+
+def earlier(sheet: InformationSheet) -> InformationSheet | None:
+    """The published version of its kind just before."""
+    return (
+        InformationSheet.objects.of_the_kind(sheet)
+        .filter(version__lt=sheet.version)
+        .order_by("-version")
+        .first()
+    )
+
+
+def later(sheet: InformationSheet) -> InformationSheet | None:
+    """The version of its kind in force, where this one is not."""
+    return (
+        InformationSheet.objects.of_the_kind(sheet)
+        .filter(version__gt=sheet.version)
+        .order_by("-version")
+        .first()
+    )
+
+
+def what_changed(before: InformationSheet, now: InformationSheet) -> list[InformationSheet]:
+    """The versions that came after one, up to another, that say what is different, the latest first."""
+    since = InformationSheet.objects.of_the_kind(now).filter(
+        version__gt=before.version, version__lte=now.version
+    )
+    return list(since.exclude(what_changed="").order_by("-version"))
+
+
+def first_for_others(sheet: InformationSheet) -> InformationSheet | None:
+    """The sheet that readers of another age would begin with."""
+    there = (
+        InformationSheet.objects.published().filter(language=sheet.language).exclude(readers=sheet.readers)
+    )
+    return there.order_by("-format", "-version").first()
 
 
 @dataclass(frozen=True)

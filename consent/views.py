@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from consent import consequences, selectors
 from consent.actions import record_decisions, record_not_now, record_withdrawal
+from consent.changes import side_by_side
 from consent.forms import NotNowForm, StaffDecisionForm, WithdrawalForm
 from consent.models import InformationSheet, Purpose
 from consent.models import Receipt as KeptReceipt
@@ -64,7 +65,7 @@ class RecordDecisions(PatientConsent, FormPage):
         return {
             "asked": list(Purpose) if is_stale else self.row.asked,
             "joins": is_stale or self.row.joins,
-            "sheets": selectors.sheets_in_force(),
+            "sheets": self.row.sheets,
             "not_to_be_raised": self.row.not_to_be_raised,
         }
 
@@ -78,7 +79,8 @@ class RecordDecisions(PatientConsent, FormPage):
             "needs": [Need(need).label for need in patient.needs],
             "decisions": selectors.history_of(self.actor, patient),
             "receipts": selectors.receipts_of(self.actor, patient),
-            "sheets": selectors.sheets_in_force(),
+            "sheets": self.row.sheets,
+            "representatives": selectors.representatives_of(self.actor, patient),
             "who": selectors.who_is_who(patient.practice),
         }
 
@@ -131,7 +133,10 @@ class RecordWithdrawal(PatientConsent, FormPage):
     submit_variant = "warning"
 
     def form_arguments(self) -> dict[str, Any]:
-        return {"stoppable": self.row.stoppable}
+        return {
+            "stoppable": self.row.stoppable,
+            "representatives": selectors.representatives_of(self.actor, self.row.patient),
+        }
 
     def initial(self) -> dict[str, Any]:
         # "Stop" beside a single purpose leads here; stopping everything is always chosen on purpose.
@@ -146,7 +151,13 @@ class RecordWithdrawal(PatientConsent, FormPage):
         }
 
     def act(self, form: WithdrawalForm) -> str:  # type: ignore[override]
-        receipt = record_withdrawal(self.row.patient, form.purposes, method=form.method_used, by=self.actor)
+        receipt = record_withdrawal(
+            self.row.patient,
+            form.purposes,
+            method=form.method_used,
+            representative=form.representative,
+            by=self.actor,
+        )
         self.say(_("Stopped. Nobody has to say why."))
         return reverse("consent:receipt", args=[self.kwargs["patient"], receipt.pk])
 
@@ -171,11 +182,33 @@ class Receipt(PatientConsent, Page):
         return {"receipt": self.receipt}
 
 
-class Sheet(PublicPage):
-    """The information sheet in force, or the version named in the address: those are kept for ever."""
+class OneSheet(PublicPage):
+    """What the pages of the information sheets share. The address says which: `?language=`, and `?for=young`."""
 
     why = "Whoever is asked to decide can read beforehand, alone, what it is about."
-    about = {"format": InformationSheet.Format, "version": InformationSheet}
+    about = {"format": InformationSheet.Format, "version": InformationSheet, "before": InformationSheet}
+
+    def kind(self) -> dict[str, str]:
+        """The format, the language and the readers that the address asks for. Raises 404 where there is no such."""
+        format = self.kwargs["format"].replace("-", "_")
+        readers = self.request.GET.get("for", InformationSheet.Readers.ADULTS)
+        if format not in InformationSheet.Format or readers not in InformationSheet.Readers:
+            raise Http404
+        return {"format": format, "language": self.request.GET.get("language", "en"), "readers": readers}
+
+    def formats(self) -> dict[str, Any]:
+        language, readers = self.row.language, self.row.readers
+        return {
+            "sheets": selectors.sheets_in_force(language, readers),
+            "languages": selectors.languages_in_force(),
+            "for_others": selectors.first_for_others(self.row),
+        }
+
+
+class Sheet(OneSheet):
+    """The information sheet in force, or the version named in the address: those are kept for ever."""
+
+    why = OneSheet.why
     template_name = "consent/sheet.jinja"
 
     @property
@@ -183,12 +216,28 @@ class Sheet(PublicPage):
         return self.row.title if self.row else ""
 
     def get_row(self) -> InformationSheet:
-        format = self.kwargs["format"].replace("-", "_")
-        if format not in InformationSheet.Format:
-            raise Http404
         if version := self.kwargs.get("version"):
-            return selectors.sheet(format, version)
-        return selectors.sheet_in_force(format)
+            return selectors.sheet(version=version, **self.kind())
+        return selectors.sheet_in_force(**self.kind())
 
     def context(self) -> dict[str, Any]:
-        return {"sheets": selectors.sheets_in_force()}
+        return {**self.formats(), "earlier": selectors.earlier(self.row), "later": selectors.later(self.row)}
+
+
+class Changes(OneSheet):
+    """Two versions of a sheet side by side, for whoever agreed to the earlier one."""
+
+    why = OneSheet.why
+    template_name = "consent/changes.jinja"
+    title = gettext_lazy("What has changed")
+
+    def get_row(self) -> InformationSheet:
+        self.before = selectors.sheet(version=self.kwargs["before"], **self.kind())
+        return selectors.sheet(version=self.kwargs["version"], **self.kind())
+
+    def context(self) -> dict[str, Any]:
+        return {
+            "before": self.before,
+            "pairs": side_by_side(self.before.text, self.row.text),
+            "told": selectors.what_changed(self.before, self.row),
+        }

@@ -5,6 +5,7 @@ When it ends, however it ends, everything that it started ends too.
 
 import ctypes
 import fcntl
+import hashlib
 import http.client
 import os
 import shutil
@@ -111,11 +112,27 @@ def _prepare() -> None:
     _say("Bringing the tables up to date …")
     call_command("migrate", interactive=False, verbosity=0)
     _say("Collecting static files …")
-    call_command("collectstatic", interactive=False, verbosity=0)
+    _collect_static(Path(settings.STATIC_ROOT or HOME / "static"))
     if "load_demo" in get_commands():
         _say("Loading the invented pilot …")
         call_command("load_demo")
     connections.close_all()
+
+
+def _collect_static(root: Path) -> None:
+    """Gather and compress the static files, which takes seconds; nothing where none has changed since the last time."""
+    from django.contrib.staticfiles.finders import get_finders
+    from django.core.management import call_command
+
+    files = [Path(at.path(name)) for finder in get_finders() for name, at in finder.list([])]
+    known = "\n".join(f"{path} {(stat := path.stat()).st_size} {stat.st_mtime_ns}" for path in sorted(files))
+    digest = hashlib.sha256(known.encode()).hexdigest()
+    mark = root / ".collected"
+    if mark.exists() and mark.read_text() == digest:
+        return
+    mark.unlink(missing_ok=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
+    mark.write_text(digest)
 
 
 class _Part:

@@ -322,6 +322,7 @@ EMAIL_TIMEOUT = 10
 NOTIFY_URL = env.str("NOTIFY_URL", "https://api.notifications.service.gov.uk")
 NOTIFY_API_KEY = env.str("NOTIFY_API_KEY", "")
 NOTIFY_SMS_TEMPLATE_ID = env.str("NOTIFY_SMS_TEMPLATE_ID", "")
+NOTIFY_CALLBACK_TOKEN = env.str("NOTIFY_CALLBACK_TOKEN", "")  # what Notify shows when it brings a text
 SMS_SPOOL_FILE = "" if PRODUCTION else str(HOME / "texts.jsonl")
 
 # --- Work in the background ---
@@ -349,25 +350,25 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
     "global_keyprefix": env.str("PILOT_CACHE_PREFIX", "pilot") + ":",
 }
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+_EVERY = {
+    "outbox.send_due": 10.0,
+    "outbox.settle_cut_off": _MINUTE,
+    "coaching.email_clinicians": 30.0,
+    "consent.announce_ends": _HOUR,
+    "consent.lapse": _MINUTE,
+    "sign_in.forget_ended_sessions": _DAY,
+    "web.forget_old_keys": _DAY,
+    "referrals.follow_organisations": _MINUTE,
+    "referrals.forget_old_lists": _DAY,
+    "dashboards.publish": 6 * _HOUR,
+    "record.keep_copies": _MINUTE,
+    "audit.seal": 20.0,
+    "audit.mail_checkpoint": _DAY,
+}
+# One that no worker has taken by the time of the next is not done twice.
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    "send-messages": {"task": "outbox.send_due", "schedule": 10.0, "options": {"expires": 10.0}},
-    "settle-messages-cut-off": {
-        "task": "outbox.settle_cut_off",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "email-clinicians": {"task": "coaching.email_clinicians", "schedule": 30.0, "options": {"expires": 30.0}},
-    "forget-ended-sessions": {"task": "sign_in.forget_ended_sessions", "schedule": 24 * 60 * 60.0},
-    "forget-old-keys": {"task": "web.forget_old_keys", "schedule": 24 * 60 * 60.0},
-    "follow-organisations": {
-        "task": "referrals.follow_organisations",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "forget-old-lists": {"task": "referrals.forget_old_lists", "schedule": 24 * 60 * 60.0},
-    "publish-figures": {"task": "dashboards.publish", "schedule": 6 * 60 * 60.0},
-    "seal-the-log": {"task": "audit.seal", "schedule": 20.0, "options": {"expires": 20.0}},
-    "mail-checkpoint": {"task": "audit.mail_checkpoint", "schedule": 24 * 60 * 60.0},
+    task: {"task": task, "schedule": every, "options": {"expires": every}} for task, every in _EVERY.items()
 }
 
 # --- History and triggers ---

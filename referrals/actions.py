@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from consent.models import NEEDED_TO_BEGIN, Purpose
-from consent.policies import ConsentMissing, check_may_be_raised, holds
+from consent.policies import ConsentMissing, check_may_be_raised, ended_by_the_calendar, holds
 from pilot.access import Actor, Permission, Role, action
 from pilot.access.grants import grant, revoke
 from pilot.people.models import Membership, Patient
+from pilot.people.policies import check_is_alive
 from referrals import codes
 from referrals.consequences import coaching_stopped
 from referrals.invitations.actions import cancel_invitations
@@ -53,6 +54,7 @@ def log_referral(
     """
     # Locked: two receptionists may log the same person at once.
     patient = Patient.objects.select_for_update(of=("self",), no_key=True).get(pk=patient.pk)
+    check_is_alive(patient)
     if not patient_asked:
         check_may_be_raised(patient)
     if Referral.objects.of(patient).open().exists():
@@ -184,10 +186,24 @@ def end_for_withdrawal(patient: Patient, purposes: Collection[Purpose], *, by: A
         _move(referral, "set aside", by=by, ended_at=timezone.now())
         return _("Nobody asks you about coaching any more.")
     was_waiting = referral.status == Status.WAITING
-    ending = Referral.Ending.PATIENTS_CHOICE
+    is_over = ended_by_the_calendar(patient, purposes)
+    ending = Referral.Ending.TIME_OVER if is_over else Referral.Ending.PATIENTS_CHOICE
     _move(referral, "ended", by=by, ending=ending, ended_at=timezone.now(), provider_id=None)
     _end_allocations(referral)
     return _("You are no longer waiting for a coach.") if was_waiting else _("Your coaching has stopped.")
+
+
+def end_by_death(patient: Patient, *, by: Actor) -> None:
+    """End whatever is open of a patient who has died, as part of writing that down. Nobody is told."""
+    cancel_invitations(patient, by=by)
+    referral = Referral.objects.of(patient).open().first()
+    if referral is None:
+        return
+    if referral.status == Status.AWAITING_DECISION:
+        _move(referral, "set aside", by=by, ended_at=timezone.now())
+        return
+    _move(referral, "ended", by=by, ending=Referral.Ending.DIED, ended_at=timezone.now(), provider_id=None)
+    _end_allocations(referral)
 
 
 def revoke_grants(patient: Patient, purposes: Collection[Purpose], *, by: Actor) -> str | None:

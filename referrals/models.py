@@ -15,7 +15,9 @@ from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission, Role
 from pilot.outbox.models import Message
 from pilot.people.models import Organisation, Patient, User
-from referrals.screening.models import OwnWords  # noqa: F401 (Django finds an app's models here)
+from referrals.notes.models import NoteCorrection, NoteReply  # noqa: F401 (Django finds an app's models here)
+from referrals.patients.models import DetailReply  # noqa: F401 (the same)
+from referrals.screening.models import OwnWords  # noqa: F401 (the same)
 
 
 class Reason(models.TextChoices):
@@ -81,6 +83,8 @@ class Referral(Record, Versioned):
         HEALTH_FIRST = "health_first", _("Health care comes first for now")
         PATIENTS_CHOICE = "patients_choice", _("The patient chose to stop")
         MOVED = "moved", _("Moved away or changed practice")
+        TIME_OVER = "time_over", _("The time that was agreed to was over")
+        DIED = "died", _("The patient died")
 
     class Source(models.TextChoices):
         DESK = "desk", _("At the practice")

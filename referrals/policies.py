@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from uuid import UUID
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.erasure.retention import register_support
+from consent.models import STANDS_AFTER_CHANGE
 from pilot.access import Actor, Role
 from pilot.access.projections import Projection, register_projection
 from pilot.access.transitions import StateMachine, Transition
@@ -20,8 +22,9 @@ from referrals.models import OPEN_STATUSES, Invitation, Referral, ReferralGrant,
 
 # A referral opens to somebody while they hold a grant in the acting role, the allocation is current, so is their
 # membership of the provider, provider and practice exist (no practice, no clinician to call when someone is in
-# distress), and the patient's consents to take part and to share both stand. (SELECT …) is asked once, not row by row.
-_ALLOCATED = """
+# distress), and the patient's consents to take part and to share both stand: not lapsed, nor resting on information that
+# was materially changed too long ago (`DecisionQuerySet.with_end` says the same). (SELECT …) is asked once, not row by row.
+_ALLOCATED = f"""
     FROM public.referrals_referralgrant g
     JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || (SELECT pilot.role())
     JOIN public.referrals_allocation a ON a.referral_id = g.content_object_id AND a.person_id = g.user_id
@@ -36,11 +39,18 @@ _ALLOCATED = """
     JOIN public.people_user u ON u.id = g.user_id AND u.is_active
     WHERE g.user_id = (SELECT pilot.user_id())
         AND 2 = (SELECT count(*) FROM (
-            SELECT DISTINCT ON (d.purpose) d.answer, d.lapses_on FROM public.consent_decision d
+            SELECT DISTINCT ON (d.purpose) d.answer, d.lapses_on, d.sheet_id FROM public.consent_decision d
             WHERE d.patient_id = a.patient_id AND d.purpose IN ('take_part', 'share_with_coach')
             ORDER BY d.purpose, d.created_at DESC, d.id DESC) latest
-            WHERE latest.answer = 'given' AND latest.lapses_on > (SELECT pilot.today()))
-"""
+            WHERE latest.answer = 'given' AND latest.lapses_on > (SELECT pilot.today())
+                AND latest.sheet_id <> ALL (ARRAY(
+                    SELECT old.id FROM public.consent_informationsheet old
+                    JOIN public.consent_informationsheet later ON later.version > old.version
+                        AND (later.format, later.language, later.readers) = (old.format, old.language, old.readers)
+                        AND later.change = 'material'
+                        AND (later.published_at AT TIME ZONE '{settings.TIME_ZONE}')::date + {STANDS_AFTER_CHANGE.days}
+                            <= (SELECT pilot.today()))))
+"""  # noqa: S608 (SQL of our own)
 
 # Everybody whose referral is allocated to them, whether it is open to them or not: cheap to find, by an index.
 _ALLOCATED_AT_ALL = """

@@ -15,6 +15,7 @@ from pilot.access import Actor, Permission, Role
 from pilot.people.models import InForce, Membership, Organisation, Patient
 from referrals import codes
 from referrals.models import Allocation, Invitation, Referral, ReferralQuerySet, Status
+from referrals.patients.models import DetailReply
 from referrals.policies import is_open, places_of
 
 # --- For the practice ------------------------------------------------------------------------------
@@ -32,6 +33,11 @@ def referral(actor: Actor, key: UUID) -> Referral:
     return get_object_or_404(
         Referral.objects.visible_to(actor).select_related("patient", "practice", "logged_by"), pk=key
     )
+
+
+def words_beside_details(actor: Actor, patient: Patient) -> list[DetailReply]:
+    """The patient's own words beside their details, oldest first."""
+    return list(DetailReply.objects.visible_to(actor).filter(patient=patient).order_by("created_at", "id"))
 
 
 def referrals_of(actor: Actor, patient: Patient) -> list[Referral]:

@@ -7,6 +7,7 @@ from pilot.access import Permission
 from pilot.web.navigation import NavigationItem, register
 from referrals import views
 from referrals.allocation import views as allocation
+from referrals.deaths import views as deaths
 from referrals.notes import views as notes
 from referrals.patients import views as patients
 
@@ -19,6 +20,8 @@ urlpatterns = [
     path("patients/<uuid:patient>/", patients.PatientPage.as_view(), name="patient"),
     path("patients/<uuid:patient>/past/", patients.PatientPast.as_view(), name="patient-past"),
     path("patients/<uuid:patient>/change/", patients.ChangePatient.as_view(), name="patient-edit"),
+    path("patients/<uuid:patient>/died/", deaths.RecordDeath.as_view(), name="died"),
+    path("patients/<uuid:patient>/has-not-died/", deaths.UndoDeath.as_view(), name="has-not-died"),
     path("patients/<uuid:patient>/refer/", views.LogReferral.as_view(), name="log"),
     path("patients/<uuid:patient>/notes/", notes.Notes.as_view(), name="notes"),
     path("patients/<uuid:patient>/notes/write/", notes.WriteNote.as_view(), name="note-write"),

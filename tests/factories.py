@@ -18,12 +18,22 @@ from factory.django import DjangoModelFactory
 
 from audit.models import Event
 from coaching.models import DistressCall, Goal, Session, SessionStatus
-from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, Purpose, Receipt
+from consent.models import (
+    NEEDED_TO_BEGIN,
+    Decision,
+    InformationSheet,
+    Purpose,
+    Receipt,
+    Reminder,
+    Representative,
+)
 from pilot.access import Actor, Role, acting, patient_of
 from pilot.charter.models import QUESTIONS, Charter
-from pilot.outbox.models import Message
+from pilot.outbox.models import Message, ReceivedText
 from pilot.people import actions as people
 from pilot.people.models import ROLE_BELONGS_TO, Membership, Organisation, Patient, User
+from pilot.record.copies.models import Copy
+from pilot.record.copies.models import Status as CopyStatus
 from pilot.record.models import Kind as RequestKind
 from pilot.record.models import Request
 from pilot.record.requests.actions import open_request
@@ -308,6 +318,26 @@ class DecisionFactory(RecordFactory):
     lapses_on = factory.LazyFunction(lambda: timezone.localdate() + dt.timedelta(days=365))
 
 
+class RepresentativeFactory(RecordFactory):
+    class Meta:
+        model = Representative
+
+    practice = factory.LazyAttribute(lambda o: o.patient.practice)
+    name = "Ada Speaker"
+    authority = Representative.Authority.ATTORNEY
+    seen = "The registered paper, of 3 May 2025"
+
+
+class ReminderFactory(RecordFactory):
+    class Meta:
+        model = Reminder
+
+    patient_id = factory.LazyAttribute(lambda o: o.decision.patient_id)
+    practice_id = factory.LazyAttribute(lambda o: o.decision.practice_id)
+    why = Reminder.Why.LAPSES
+    ends_on = factory.LazyAttribute(lambda o: o.decision.lapses_on)
+
+
 class ReceiptFactory(RecordFactory):
     class Meta:
         model = Receipt
@@ -315,6 +345,19 @@ class ReceiptFactory(RecordFactory):
     practice = factory.LazyAttribute(lambda o: o.patient.practice)
     kind = Receipt.Kind.DECIDED
     lines = factory.LazyFunction(lambda: [{"title": "You said yes to", "text": "Something"}])
+
+
+class ReceivedTextFactory(RecordFactory):
+    """STOP, from the patient's number, that nobody has called about yet."""
+
+    class Meta:
+        model = ReceivedText
+
+    practice = factory.LazyAttribute(lambda o: o.patient.practice)
+    number = "02079460000"
+    text = "STOP"
+    is_stop = True
+    reference = factory.LazyFunction(lambda: str(uuid4()))
 
 
 class InvitationFactory(RecordFactory):
@@ -400,6 +443,15 @@ class MessageFactory(RecordFactory):
 def ask_guardian(patient: Patient, words: str = "Why?", *, about: Event | None = None) -> Request:
     """A question of this patient's to the guardian, asked by themselves."""
     return open_request(patient, RequestKind.ACCESS_QUERY, words, about=about, by=patient_actor(patient))
+
+
+def make_copy(patient: Patient, **columns: Any) -> Copy:
+    """A copy of this patient's that is ready, with nothing of anybody in it."""
+    columns = {"status": CopyStatus.READY, "ready_at": timezone.now(), "pdf": b"", "json": b"", **columns}
+    copy = Copy(patient=patient, **{"expires_at": timezone.now() + dt.timedelta(days=1), **columns})
+    with acting(patient_actor(patient), "test.made", patients=[patient.pk]):
+        copy.save(force_insert=True)
+    return copy
 
 
 def membership_of(actor: Actor) -> Membership:

@@ -81,6 +81,7 @@ CREATE OR REPLACE FUNCTION pilot.granted_patients() RETURNS SETOF uuid LANGUAGE 
     FROM public.access_patientgrant g
     JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || pilot.role()
     JOIN public.people_patient patient ON patient.id = g.content_object_id AND patient.account_id = g.user_id
+        AND patient.died_on IS NULL
     JOIN public.people_user u ON u.id = g.user_id AND u.is_active
     WHERE g.user_id = pilot.user_id() AND pilot.role() = 'patient'
     UNION ALL
@@ -110,6 +111,13 @@ CREATE OR REPLACE FUNCTION pilot.live_patients(permission text) RETURNS SETOF uu
     SECURITY DEFINER SET search_path = pg_catalog, public, pilot, pg_temp AS $$
     SELECT id FROM pilot.granted_patients() AS granted(id)
     WHERE (SELECT pilot.role() = ANY(pilot.roles_with(permission, 'self') || pilot.roles_with(permission, 'referral')))
+$$;
+
+-- The acting patient's own key and nobody else's, where a row is shown to whoever helps by its referral alone.
+CREATE OR REPLACE FUNCTION pilot.own_patients(permission text) RETURNS SETOF uuid LANGUAGE sql STABLE
+    SECURITY DEFINER SET search_path = pg_catalog, public, pilot, pg_temp AS $$
+    SELECT id FROM pilot.granted_patients() AS granted(id)
+    WHERE (SELECT pilot.role() = ANY(pilot.roles_with(permission, 'self')))
 $$;
 
 CREATE OR REPLACE FUNCTION pilot.everywhere(permission text) RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER

@@ -67,7 +67,8 @@ PROJECTIONS: list[Projection] = [
     ),
     Projection(
         PatientGrant,
-        "SELECT p.account_id, p.id, 'patient' FROM public.people_patient p WHERE p.account_id IS NOT NULL",
+        "SELECT p.account_id, p.id, 'patient' FROM public.people_patient p"
+        " WHERE p.account_id IS NOT NULL AND p.died_on IS NULL",
         "SELECT %s::uuid",
     ),
 ]

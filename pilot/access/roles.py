@@ -53,8 +53,17 @@ class Permission(TextChoices):
     REVIEW_AUDIT = "review_audit", "review the whole audit log"
     ERASE_RECORDS = "erase_records", "erase a record that has been kept for as long as it had to be"
     SEE_REQUESTS = "see_requests", "see what patients asked about their record"
-    MAKE_REQUESTS = "make_requests", "ask the Caldicott Guardian about their record"
+    MAKE_REQUESTS = (
+        "make_requests",
+        "ask and complain about their record, and say where they see it differently",
+    )
     ANSWER_REQUESTS = "answer_requests", "answer what patients asked about their record"
+    ANSWER_CORRECTIONS = (
+        "answer_corrections",
+        "answer what a patient asks them to correct, and see no other request",
+    )
+    RESTRICT_USE = "restrict_use", "begin or end that a record is kept and not used"
+    TAKE_COPY = "take_copy", "make and wipe a copy of a record, which the patient takes away"
     MANAGE_PILOT = (
         "manage_pilot",
         "set up organisations, people, the charter and information sheets",
@@ -113,6 +122,8 @@ ROLES: dict[Role, Duties] = {
                 P.INVITE_PATIENTS,
                 P.SEE_MESSAGES,
                 P.SEND_MESSAGES,
+                P.SEE_REQUESTS,
+                P.ANSWER_CORRECTIONS,
             ),
             Reach.EVERYWHERE: _EVERYONE,
         },
@@ -135,6 +146,8 @@ ROLES: dict[Role, Duties] = {
                 P.WRITE_CLINICAL_NOTES,
                 P.SEE_DISTRESS,
                 P.ACCEPT_DISTRESS,
+                P.SEE_REQUESTS,
+                P.ANSWER_CORRECTIONS,
             ),
             Reach.EVERYWHERE: _EVERYONE,
         },
@@ -153,6 +166,8 @@ ROLES: dict[Role, Duties] = {
                 P.KEEP_GOALS,
                 P.RAISE_DISTRESS,
                 P.SEE_DISTRESS,
+                P.SEE_REQUESTS,
+                P.ANSWER_CORRECTIONS,
             ),
             Reach.EVERYWHERE: _EVERYONE,
         },
@@ -183,6 +198,8 @@ ROLES: dict[Role, Duties] = {
                 P.SEE_EVENTS,
                 P.SEE_REQUESTS,
                 P.MAKE_REQUESTS,
+                P.RESTRICT_USE,
+                P.TAKE_COPY,
             ),
             Reach.EVERYWHERE: _EVERYONE,
         },
@@ -204,6 +221,7 @@ ROLES: dict[Role, Duties] = {
                 P.ERASE_RECORDS,
                 P.SEE_REQUESTS,
                 P.ANSWER_REQUESTS,
+                P.RESTRICT_USE,
                 P.SEE_DASHBOARDS,
                 *_EVERYONE,
             )
@@ -234,6 +252,7 @@ ROLES: dict[Role, Duties] = {
                 P.SEE_DISTRESS,
                 P.COMPUTE_RELEASES,
                 P.MANAGE_PILOT,
+                P.TAKE_COPY,
             )
         },
     ),

@@ -230,7 +230,8 @@ def _reached(privacy: Personal, reach: Reach, permission: Permission) -> str | N
         Reach.PRACTICE: [(privacy.practice, "live_organisations")],
         Reach.PROVIDER: [(privacy.provider, "live_organisations")],
         Reach.REFERRAL: [(privacy.referral, "live_referrals"), (privacy.patient, "live_patients")],
-        Reach.SELF: [(privacy.patient, "live_patients")],
+        # Beside a column for the referral, the patient's is for themselves: not for whoever helps them.
+        Reach.SELF: [(privacy.patient, "own_patients" if privacy.referral else "live_patients")],
     }[reach]
     found = next(((column, function) for column, function in candidates if column), None)
     if found is None:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from coaching.models import DistressCall, Session, SessionStatus
 from consent.models import Decision, NotNow, Purpose
 from pilot.dashboards.models import Measure, SafetyTotal
+from pilot.people.restrictions.policies import of_the_same_patient
 from referrals.models import Referral
 
 M = TypeVar("M", bound=Model)
@@ -33,7 +34,7 @@ def first_month() -> dt.date | None:
 def practice_months(since: dt.date, until: dt.date) -> Counts:
     """For each practice and month the count of each measure, where there is any.
 
-    Only patients are counted whose consent to `evaluation` stands now.
+    Only patients are counted whose consent to `evaluation` stands now and whose record is not restricted.
     """
     found: Counts = defaultdict(dict)
     for measure, rows, practice, when in (
@@ -95,7 +96,8 @@ def _agreed_to_be_counted(rows: QuerySet[M]) -> QuerySet[M]:
         patient_id=OuterRef(OuterRef("patient_id")), purpose=Purpose.EVALUATION
     ).order_by("-created_at", "-id")
     standing = Decision.objects.filter(pk=Subquery(latest.values("pk")[:1]))
-    return rows.filter(Exists(standing.holding(timezone.localdate())))
+    # What is restricted is not used, figures included.
+    return rows.filter(Exists(standing.holding(timezone.localdate()))).exclude(of_the_same_patient())
 
 
 def _between(rows: QuerySet[M], when: str, since: dt.date, until: dt.date) -> QuerySet[M]:

@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from coaching.models import DistressCall, Goal, Session
-from consent import drafts as sheets
 from consent.models import Decision, InformationSheet, NotNow, Receipt
+from consent.publishing import drafts as sheets
 from pilot.access import Actor, Role, acting
 from pilot.access.grants import grant
 from pilot.charter import drafts as charters

@@ -21,8 +21,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from audit.history import revision_of
-from consent.actions import discard_sheet, publish_sheet, write_sheet
 from consent.models import InformationSheet
+from consent.publishing.actions import discard_sheet, publish_sheet, write_sheet
 from pilot.access import Permission, may
 from pilot.charter.actions import discard_charter, publish_charter, write_charter
 from pilot.charter.models import PARTS, QUESTIONS, Charter
@@ -320,15 +320,20 @@ class CharterAdmin(Draft):
 class SheetForm(DraftForm):
     class Meta:
         model = InformationSheet
-        fields = ("version", "language", "format", "change", "title", "text")
+        fields = ("version", "language", "format", "readers", "change", "title", "text", "what_changed")
+
+
+def _parts_of_sheet(sheet: InformationSheet) -> list[tuple[Any, Any]]:
+    changed = [(_("What has changed"), sheet.what_changed_html)] if sheet.what_changed else []
+    return [(sheet.title, sheet.html), *changed]
 
 
 class SheetAdmin(Draft):
     form = SheetForm
     words = SheetForm.Meta.fields
-    verbs = Verbs(write_sheet, publish_sheet, discard_sheet, read=lambda sheet: [(sheet.title, sheet.html)])
-    list_display = ("__str__", "language", "format", "change", "published_at")
-    list_filter = ("format", "language")
+    verbs = Verbs(write_sheet, publish_sheet, discard_sheet, read=_parts_of_sheet)
+    list_display = ("__str__", "language", "format", "readers", "change", "declared_by", "published_at")
+    list_filter = ("format", "language", "readers")
 
 
 class OrganisationAdmin(Configuration):

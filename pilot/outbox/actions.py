@@ -20,7 +20,7 @@ from pilot.access import Actor, Permission, action
 from pilot.access.records import Record
 from pilot.outbox import ledger, sending, wording
 from pilot.outbox.models import Message, MessageQuerySet
-from pilot.outbox.policies import address_for, preferred_channel, sends_texts
+from pilot.outbox.policies import address_for, has_died, preferred_channel, sends_texts
 from pilot.people.models import Patient
 
 # How long to wait before each further attempt. After the last one a person decides.
@@ -41,13 +41,15 @@ def post(
 ) -> Message | None:
     """Write a message in the surrounding action; it is sent after the commit, or not at all.
 
+    To somebody who has died nothing is written, nor to anybody else about them: None is returned.
+
     `channel` is the patient's preferred one unless given; one that does not reach them safely is refused with
     a `ValidationError`. With a `purpose` it relies on that consent: nothing is written, and None returned,
     where it is not given, and it is not sent once it ends. Without one it is a notice. What stands for `{{
     secret }}` in the template is readable only in the sent message. `about` names the row that it is stopped
     with (`stop_about`).
     """
-    if purpose and not holds(patient.pk, Purpose(purpose)):
+    if has_died(patient.pk) or (purpose and not holds(patient.pk, Purpose(purpose))):
         return None
     chosen = Message.Channel(channel) if channel else preferred_channel(patient)
     address = address_for(patient, chosen)
@@ -80,6 +82,11 @@ def stop_about(row: Record, *, patient: Patient, by: Actor) -> int:
     """
     open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
     return _stop(open_ones.filter(patient=patient, about=row.pk))
+
+
+def stop_all(patient: Patient, *, by: Actor) -> int:
+    """Stop whatever waits to be sent to the patient, notices too, in the surrounding action. Returns how many."""
+    return _stop(Message.objects.filter(patient=patient, status=Message.Status.DUE))
 
 
 def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> int:
@@ -208,7 +215,7 @@ def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> 
 
 
 def _may_still_go(message: Message) -> bool:
-    if message.called_off_at is not None:
+    if message.called_off_at is not None or has_died(message.patient_id):
         return False
     return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
 

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from django.utils.translation import ngettext
 
-from consent.consequences import Consequence, register
-from consent.models import Purpose
+from consent.consequences import Consequence, on_end_announced, register
+from consent.models import Purpose, Reminder
+from consent.policies import ended_by_the_calendar
 from pilot.access import Actor, Role
 from pilot.outbox import actions
 from pilot.outbox.models import Message
@@ -27,14 +28,16 @@ def preview(patient: Patient, purposes: Collection[Purpose]) -> str | None:
 
 
 def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor) -> str | None:
-    """Stop them. Where somebody wrote the withdrawal down for the patient, a notice tells the patient so.
+    """Stop them. Where somebody wrote the withdrawal down for the patient, or the calendar ended something, a notice
+    tells the patient so.
 
     Whoever stops on their own page has the receipt before them: an unasked letter could be read by others.
     """
     count = actions.stop_purposes(patient, purposes, by=by)
     if by.role is not Role.PATIENT:
         ended = [purpose.label for purpose in purposes]
-        actions.post(patient, template="withdrawn", context={"ended": ended}, by=by)
+        template = "lapsed" if ended_by_the_calendar(patient, purposes) else "withdrawn"
+        actions.post(patient, template=template, context={"ended": ended}, by=by)
     if not count:
         return None
     return ngettext(
@@ -45,3 +48,13 @@ def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor)
 
 
 register(Consequence("messages", preview, stop_messages))
+
+
+@on_end_announced
+def tell_of_end(patient: Patient, reminders: Collection[Reminder], *, by: Actor) -> None:
+    """One gentle notice for everything that ends soon, by its first day."""
+    context = {
+        "ends_on": min(each.ends_on for each in reminders),
+        "has_changed": any(each.why == Reminder.Why.CHANGED for each in reminders),
+    }
+    actions.post(patient, template="ends_soon", context=context, by=by)

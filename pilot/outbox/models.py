@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit.privacy import Personal
 from pilot.access.records import Record, RecordQuerySet
 from pilot.access.roles import Permission
-from pilot.people.models import Organisation, Patient
+from pilot.people.models import Organisation, Patient, User
 
 # Longer than any attempt may take: whoever claimed a message and has not settled it by then was cut off.
 LONGEST_ATTEMPT = dt.timedelta(minutes=5)
@@ -141,3 +141,59 @@ class Message(Record):
     def is_notice(self) -> bool:
         """Whether it relies on no consent and is sent in any case."""
         return not self.purpose
+
+
+class ReceivedTextQuerySet(RecordQuerySet["ReceivedText"]):
+    def to_call_about(self) -> ReceivedTextQuerySet:
+        """Those that nobody at the practice has called about yet."""
+        return self.filter(called_at__isnull=True)
+
+    def stopping(self) -> ReceivedTextQuerySet:
+        """Those that hold texts back: no text goes to that number until the patient wishes it again."""
+        return self.filter(is_stop=True, wanted_again_at__isnull=True)
+
+
+class ReceivedText(Record):
+    """A text that came from a patient's number. STOP ends texts to that number, and nothing else; whatever it says, the
+    practice calls. Where several patients have the number there is one for each.
+    """
+
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    number = models.CharField(max_length=15, help_text="As its digits.")
+    text = models.CharField(max_length=1000)
+    is_stop = models.BooleanField()
+    reference = models.CharField(max_length=80, help_text="What the service that received it knows it by.")
+    called_at = models.DateTimeField(null=True)
+    called_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    wanted_again_at = models.DateTimeField(
+        null=True, help_text="When the patient said that texts may go again."
+    )
+
+    objects = ReceivedTextQuerySet.as_manager()
+
+    privacy = Personal(
+        see=Permission.SEE_MESSAGES,
+        patient="patient_id",
+        practice="practice_id",
+        default="case",
+        classes={"identity": ["number"]},
+    )
+
+    class Meta:
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["patient", "number"], condition=Q(is_stop=True), name="text_that_stops"),
+            models.Index(
+                fields=["practice", "created_at"],
+                condition=Q(called_at__isnull=True),
+                name="text_to_call_about",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["patient", "reference"], name="a_text_is_received_once"),
+            models.CheckConstraint(
+                condition=Q(called_at__isnull=True) | Q(called_by__isnull=False),
+                name="whoever_called_is_named",
+            ),
+        ]

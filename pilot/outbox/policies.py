@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.conf import settings
 
 from pilot.outbox.models import Message
+from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Contact, Patient
+
+
+def has_died(patient_id: UUID) -> bool:
+    """Whether nobody writes to this patient any more, whatever about."""
+    return Patient.objects.filter(pk=patient_id, died_on__isnull=False).exists()
 
 
 def sends_texts() -> bool:
@@ -28,8 +36,10 @@ def preferred_channel(patient: Patient) -> Message.Channel:
 
 
 def can_text(patient: Patient) -> bool:
-    """Whether a text reaches this patient, and it is safe that it does."""
-    return bool(patient.phone and patient.message_is_safe and sends_texts())
+    """Whether a text reaches this patient, it is safe that it does, and nobody answered STOP from that number."""
+    return bool(
+        patient.phone and patient.message_is_safe and sends_texts() and not are_texts_stopped(patient)
+    )
 
 
 def address_for(patient: Patient, channel: Message.Channel) -> str:

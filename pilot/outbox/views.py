@@ -12,6 +12,7 @@ from pilot.access import Permission
 from pilot.outbox import actions, selectors
 from pilot.outbox.forms import ARRIVED, SettleForm
 from pilot.outbox.models import Message, MessageQuerySet
+from pilot.outbox.received.selectors import to_call_about
 from pilot.outbox.wording import whole_text
 from pilot.web.forms import Form
 from pilot.web.lists import ListPage, Sort
@@ -43,6 +44,7 @@ class MessageList(ListPage):
                 selectors.needing_a_look(self.actor),
                 reverse("outbox:to-look-at"),
             ),
+            ("texts", _("Texts from patients"), to_call_about(self.actor), reverse("outbox:texts")),
         ]
         return {
             "tab": self.tab,

@@ -103,6 +103,18 @@ def open_account(patient: Patient, email: str, password: str | None, *, by: Acto
     return user
 
 
+def close_account(patient: Patient, *, by: Actor) -> None:
+    """Nobody opens the record by the patient's account any more, as part of an action. The account itself stays."""
+    if patient.account:
+        revoke(patient.account, Role.PATIENT, patient)
+
+
+def reopen_account(patient: Patient, *, by: Actor) -> None:
+    """The account opens the record again, as part of an action."""
+    if patient.account:
+        grant(patient.account, Role.PATIENT, patient)
+
+
 @action("membership.begun", Permission.MANAGE_PILOT, about_patient=False)
 def appoint(
     organisation: Organisation,

@@ -25,6 +25,7 @@ from audit.triggers import OnlySystemSetsTrigger
 from pilot.access.grants import permissions_for
 from pilot.access.records import Record, RecordQuerySet, Versioned
 from pilot.access.roles import Permission, Role
+from pilot.people.restrictions.models import Restriction  # noqa: F401 (Django finds an app's models here)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -93,6 +94,12 @@ class InForce(models.QuerySet[Any]):
         return self.filter(Q(valid_until__isnull=True) | Q(valid_until__gt=on), valid_from__lte=on)
 
 
+def _holds_today(row: Organisation | Membership) -> bool:
+    """What `InForce` asks the database of many rows, asked of one that is here."""
+    today = timezone.localdate()
+    return row.valid_from <= today and (row.valid_until is None or row.valid_until > today)
+
+
 class Organisation(models.Model):
     """A practice, provider, commissioner or the pilot's own office, for as long as it exists."""
 
@@ -150,8 +157,7 @@ class Organisation(models.Model):
     @property
     def is_open(self) -> bool:
         """Whether it is part of the pilot today."""
-        today = timezone.localdate()
-        return self.valid_from <= today and (self.valid_until is None or self.valid_until > today)
+        return _holds_today(self)
 
     @property
     def version(self) -> int:
@@ -219,6 +225,11 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_role_display()} at {self.organisation}"
+
+    @property
+    def is_in_force(self) -> bool:
+        """Whether the person holds the role today."""
+        return _holds_today(self)
 
     def clean(self) -> None:
         if ROLE_BELONGS_TO[Role(self.role)] != self.organisation.kind:
@@ -337,6 +348,9 @@ class Patient(Record, Versioned):
     language = models.CharField(_("language"), max_length=40, blank=True)
     do_not_raise_until = models.DateField(
         null=True, blank=True, help_text="Nobody brings the pilot up before this day."
+    )
+    died_on = models.DateField(
+        null=True, blank=True, help_text="Nobody writes to them, or to anybody about them."
     )
     account = models.OneToOneField(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 

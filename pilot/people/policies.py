@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from audit.erasure.retention import register_account
-from pilot.people.models import Organisation
+from pilot.people.models import Organisation, Patient
 
 # A patient's account goes with their record, and all that signing in keeps of it; not where it is a member of staff's too.
 register_account(
@@ -51,6 +51,14 @@ def check_age(born: dt.date) -> None:
     else:
         return
     raise ValidationError({"date_of_birth": problem})
+
+
+def check_is_alive(patient: Patient) -> None:
+    """Pass, or refuse what cannot be begun for somebody who has died."""
+    if patient.died_on is not None:
+        raise ValidationError(
+            _("It is written down that this person has died. If that is wrong, put it right first.")
+        )
 
 
 def check_can_serve(provider: Organisation | None, practice: Organisation) -> None:

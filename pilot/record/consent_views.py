@@ -14,8 +14,8 @@ from consent.actions import decide, not_now, withdraw
 from consent.forms import DecisionForm
 from consent.models import NEEDED_TO_BEGIN, InformationSheet, Purpose
 from consent.models import Receipt as KeptReceipt
-from consent.policies import what_would_stop
-from consent.selectors import ConsentRecord, history_of, receipt, receipts_of, sheets_in_force
+from consent.policies import is_yes, what_would_stop
+from consent.selectors import ConsentRecord, history_of, receipt, receipts_of, who_is_who
 from pilot.access import Permission
 from pilot.record import selectors
 from pilot.record.views import Crumbs, Own, OwnConsent
@@ -63,7 +63,7 @@ class Read(OwnConsent, Page):
         return row
 
     def context(self) -> dict[str, Any]:
-        return {"sheet": self.sheet, "sheets": sheets_in_force()}
+        return {"sheet": self.sheet, "sheets": self.row.sheets}
 
 
 class Answer(OwnConsent, FormPage):
@@ -93,7 +93,7 @@ class Answer(OwnConsent, FormPage):
         return self.row.answers() if self.request.method == "POST" else {}
 
     def context(self) -> dict[str, Any]:
-        return {"sheet": self.sheet}
+        return {"sheet": self.sheet, "who": who_is_who(self.row.patient.practice)}
 
     def breadcrumbs(self) -> Crumbs:
         return [*super().breadcrumbs(), (self.sheet.title, reverse("record:read"))]
@@ -103,9 +103,25 @@ class Answer(OwnConsent, FormPage):
         if form.says_not_now:
             not_now(patient, by=self.actor)
             return reverse("record:not_now_said")
-        written = decide(
-            patient, form.answers(), sheet=self.sheet, how=form.how(), version=self.version, by=self.actor
-        )
+        answers, version = form.answers(), self.version
+        # A no to something that goes on stops it; one to what everything rests on is confirmed on the page for that.
+        stopped = [
+            purpose for purpose, yes in answers.items() if not yes and is_yes(self.row.standing[purpose])
+        ]
+        if set(stopped) & set(NEEDED_TO_BEGIN):
+            self.say(
+                _("Nothing is saved yet. You said no to what everything rests on: this is the page to stop.")
+            )
+            return reverse("record:stop")
+        written: KeptReceipt | None = None
+        if stopped:
+            written = withdraw(patient, stopped, by=self.actor)
+            answers = {purpose: yes for purpose, yes in answers.items() if purpose not in stopped}
+            version = None if version is None else version + len(stopped)
+        if answers:
+            written = decide(
+                patient, answers, sheet=self.sheet, how=form.how(), version=version, by=self.actor
+            )
         return reverse("record:receipt", args=[written.pk]) if written else reverse("record:not_now_said")
 
 

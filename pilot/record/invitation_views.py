@@ -121,7 +121,9 @@ class ReadFirst(Invited, PublicPage):
         return row
 
     def context(self) -> dict[str, Any]:
-        return {"sheet": self.sheet, "sheets": sheets_in_force()} if self.row else {}
+        if not self.row:
+            return {}
+        return {"sheet": self.sheet, "sheets": sheets_in_force(readers=self.sheet.readers)}
 
 
 class DeclineInvitation(Invited, PublicFormPage):

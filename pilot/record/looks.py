@@ -17,13 +17,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from audit.models import Disclosure, Event, Kind, Subject
+from coaching.models import Reply
 from pilot.access import Actor, NotVisible, Permission, Role, visible_to
 from pilot.access.context import SYSTEM_PREFIX
 from pilot.outbox.models import Message
 from pilot.people.models import Membership, Patient, User
+from pilot.people.restrictions.models import Restriction
 from pilot.record import reasons
+from pilot.record.copies.models import Copy
 from pilot.record.models import Request
 from referrals.models import ClinicalNote, Withholding
+from referrals.notes.models import NoteCorrection, NoteReply
+from referrals.patients.models import DetailReply
 from referrals.screening.models import OwnWords
 
 if TYPE_CHECKING:
@@ -31,13 +36,14 @@ if TYPE_CHECKING:
 
 PAGE = 50
 CLINICAL_NOTES = ClinicalNote._meta.db_table
+BEHIND_WALL = (CLINICAL_NOTES, NoteReply._meta.db_table, NoteCorrection._meta.db_table)
 # That a clinician decided to withhold something is never said, not even once it is shown.
 UNSAID = Withholding._meta.db_table
 
 # What was shown, by class of field, in the order in which a person would say it.
 SHOWN: dict[str, _StrOrPromise] = {
     "identity": _("your name and contact details"),
-    "case": _("how things stand: referral, sessions, goals, messages or questions"),
+    "case": _("how things stand: referral, sessions, goals, messages or requests"),
     "consent": _("what you agreed to"),
     "clinical": _("notes by your clinicians"),
     "log": _("who looked at your record and changed it"),
@@ -56,7 +62,13 @@ WRITTEN: dict[str, _StrOrPromise] = {
     "coaching_goal": _("a goal"),
     "coaching_distresscall": _("a call for help for you"),
     "outbox_message": _("a message to you"),
-    Request._meta.db_table: _("a question of yours"),
+    Request._meta.db_table: _("something you asked for"),
+    NoteCorrection._meta.db_table: _("something you asked for about a note"),
+    NoteReply._meta.db_table: _("your words beside a note"),
+    Reply._meta.db_table: _("your words beside what was written"),
+    DetailReply._meta.db_table: _("your words beside your details"),
+    Copy._meta.db_table: _("a copy of your record"),
+    Restriction._meta.db_table: _("that your record is restricted"),
 }
 DID: dict[str, _StrOrPromise] = {
     Kind.READ: _("Looked at"),
@@ -130,15 +142,17 @@ def page(
     before: int | None = None,
     include_own: bool = False,
     show: Show = Show.ALL,
+    size: int = 0,
 ) -> Page:
     """Who looked at this patient's record, who changed it and what was sent, in a constant number of queries.
 
     The patient's own visits are left out unless asked for.
     """
     readable = _readable(actor, patient.pk)
-    keys = _keys(actor, patient, before, show, include_own=include_own, has_notes=bool(readable))
-    events = list(Event.objects.filter(pk__in=keys[:PAGE]).newest_first())
-    return Page(_entries(events, actor, readable), keys[PAGE - 1] if len(keys) > PAGE else None)
+    has_notes, size = bool(readable), size or PAGE
+    keys = _keys(actor, patient, before, show, include_own=include_own, has_notes=has_notes, size=size)
+    events = list(Event.objects.filter(pk__in=keys[:size]).newest_first())
+    return Page(_entries(events, actor, readable), keys[size - 1] if len(keys) > size else None)
 
 
 def own_line(actor: Actor, patient: Patient, key: int) -> tuple[Event, Entry]:
@@ -160,12 +174,21 @@ def line(actor: Actor, patient: UUID, event: Event) -> Entry | None:
 
 
 def _readable(actor: Actor, patient: UUID) -> set[UUID]:
-    notes = ClinicalNote.objects.visible_to(actor).filter(patient_id=patient)
-    return set(notes.values_list("pk", flat=True))
+    """The keys of the notes that this actor may read, and of what was said about those: all of it goes with the note."""
+    behind_wall = (model.objects.visible_to(actor) for model in (ClinicalNote, NoteReply, NoteCorrection))
+    keys = [rows.filter(patient_id=patient).order_by().values_list("pk") for rows in behind_wall]
+    return {key for (key,) in keys[0].union(*keys[1:], all=True)}
 
 
 def _keys(
-    actor: Actor, patient: Patient, before: int | None, show: Show, *, include_own: bool, has_notes: bool
+    actor: Actor,
+    patient: Patient,
+    before: int | None,
+    show: Show,
+    *,
+    include_own: bool,
+    has_notes: bool,
+    size: int,
 ) -> list[int]:
     """The newest keys of a page and one more. Events about several people name them elsewhere."""
     about_one = Event.objects.filter(patient_id=patient.pk)
@@ -183,12 +206,12 @@ def _keys(
     if not has_notes:
         # A look at withheld notes and nothing else is no line, and must not be a missing one either.
         about_one = about_one.exclude(columns=["clinical"])
-    newest = _newest(about_one, "pk") + _newest(among_several, "event_id")
-    return sorted(newest, reverse=True)[: PAGE + 1]
+    newest = _newest(about_one, "pk", size) + _newest(among_several, "event_id", size)
+    return sorted(newest, reverse=True)[: size + 1]
 
 
-def _newest(rows: QuerySet[Event] | QuerySet[Subject], key: str) -> list[int]:
-    return list(rows.order_by(f"-{key}").values_list(key, flat=True)[: PAGE + 1])
+def _newest(rows: QuerySet[Event] | QuerySet[Subject], key: str, size: int) -> list[int]:
+    return list(rows.order_by(f"-{key}").values_list(key, flat=True)[: size + 1])
 
 
 def _entries(events: Sequence[Event], actor: Actor, readable: set[UUID]) -> list[Entry]:
@@ -221,7 +244,7 @@ def _what(event: Event, readable: set[UUID]) -> list[_StrOrPromise]:
         return _classes(event.columns, has_notes=bool(readable))
     if event.relation == UNSAID:
         return []
-    if event.relation == CLINICAL_NOTES and UUID(event.row_id or "") not in readable:
+    if event.relation in BEHIND_WALL and UUID(event.row_id or "") not in readable:
         return []
     return [WRITTEN[event.relation]] if event.relation in WRITTEN else [_("your record")]
 

@@ -5,12 +5,15 @@ record.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from coaching.models import DistressCall, Goal, Session, SessionQuerySet, SessionStatus
+from coaching.models import DistressCall, Goal, Reply, Session, SessionQuerySet, SessionStatus
+from coaching.selectors import replies_by_thing
 from consent.models import InformationSheet
+from consent.policies import readers_like
 from consent.selectors import sheet_in_force, sheets_in_force
 from pilot.access import Actor, NotVisible, Permission, Role
 from pilot.outbox.models import Message, MessageQuerySet
@@ -93,9 +96,31 @@ def past_sessions(actor: Actor, patient: Patient) -> QuerySet[Session]:
     return sessions(actor, patient).exclude(status=SessionStatus.BOOKED).select_related("coach")
 
 
+def session(actor: Actor, key: UUID) -> Session:
+    """One session of the acting patient's. Raises `NotVisible` for anybody else's."""
+    found = Session.objects.visible_to(actor, Permission.MAKE_REQUESTS).select_related("coach").filter(pk=key)
+    return _there(found.first(), "session")
+
+
+def own_goal(actor: Actor, key: UUID) -> Goal:
+    """One goal of the acting patient's, under way or not. Raises `NotVisible` for anybody else's."""
+    return _there(Goal.objects.visible_to(actor, Permission.MAKE_REQUESTS).filter(pk=key).first(), "goal")
+
+
+def note(actor: Actor, key: UUID) -> ClinicalNote:
+    """One clinical note that the acting patient can read. Raises `NotVisible` for any other, withheld ones among them."""
+    found = ClinicalNote.objects.visible_to(actor, Permission.MAKE_REQUESTS).select_related("author")
+    return _there(found.filter(pk=key).first(), "note")
+
+
 def upcoming_sessions(actor: Actor, patient: Patient) -> list[Session]:
     """What is booked, soonest first."""
     return list(sessions(actor, patient).upcoming().select_related("coach"))
+
+
+def replies(actor: Actor, patient: Patient) -> dict[UUID, list[Reply]]:
+    """The patient's own words beside sessions and goals, by what they stand beside."""
+    return replies_by_thing(Reply.objects.visible_to(actor).filter(patient=patient))
 
 
 def clinical_notes(actor: Actor, patient: Patient) -> list[ClinicalNote]:
@@ -124,6 +149,15 @@ def goal(actor: Actor, key: UUID) -> Goal:
     return found
 
 
+R = TypeVar("R")
+
+
+def _there(found: R | None, what: str) -> R:
+    if found is None:
+        raise NotVisible(f"No {what} found.")
+    return found
+
+
 def referral_under_way(actor: Actor) -> Referral | None:
     """The referral that a new goal belongs to: the one that was agreed to and has not ended."""
     own = Referral.objects.visible_to(actor, Permission.KEEP_GOALS).select_related("patient")
@@ -145,12 +179,12 @@ def message(actor: Actor, patient: Patient, key: UUID) -> Message:
 
 def sheet_for(patient: Patient, wanted: str = "") -> InformationSheet:
     """The sheet in force in the format asked for, or else in the one that suits the patient's needs best."""
-    there = {sheet.format: sheet for sheet in sheets_in_force()}
+    in_force = {sheet.format: sheet for sheet in sheets_in_force(readers=readers_like(patient))}
     suits = [FORMAT_BY_NEED[Need(need)] for need in patient.needs if Need(need) in FORMAT_BY_NEED]
     for format in (wanted, *suits):
-        if format in there:
-            return there[format]
-    return sheet_in_force()
+        if format in in_force:
+            return in_force[format]
+    return sheet_in_force(readers=readers_like(patient))
 
 
 def sheet_shown(key: int) -> InformationSheet:

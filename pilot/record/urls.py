@@ -5,7 +5,11 @@ from django.utils.translation import gettext_lazy as _
 
 from pilot.access import Permission
 from pilot.record import consent_views, invitation_views, views
-from pilot.record.requests import guardian_views, patient_views, selectors
+from pilot.record.copies import views as copy_views
+from pilot.record.notes import selectors as of_notes
+from pilot.record.notes import views as note_views
+from pilot.record.replies import views as reply_views
+from pilot.record.requests import guardian_views, patient_views, selectors, staff_views
 from pilot.web.navigation import NavigationItem, register
 
 app_name = "record"
@@ -28,6 +32,32 @@ urlpatterns = [
     path("my-record/own-words/", views.OwnWords.as_view(), name="own_words"),
     path("my-record/who-looked/", views.WhoLooked.as_view(), name="who_looked"),
     path("my-record/who-looked/<int:pk>/wrong/", patient_views.LooksWrong.as_view(), name="looks_wrong"),
+    path("my-record/copy/", copy_views.OwnCopy.as_view(), name="copy"),
+    path("my-record/copy/<uuid:pk>/<slug:part>/", copy_views.TakeFile.as_view(), name="copy_file"),
+    path("copy-schema/1/", copy_views.CopySchema.as_view(), name="copy_schema"),
+    path("my-record/ask/", patient_views.Ask.as_view(), name="ask"),
+    path("my-record/ask/<slug:kind>/", patient_views.AskForRight.as_view(), name="right"),
+    path("my-record/restricted/", patient_views.EndRestriction.as_view(), name="end_restriction"),
+    path("my-record/complain/", patient_views.Complain.as_view(), name="complain"),
+    path("my-record/about-me/wrong/", patient_views.WrongDetail.as_view(), name="wrong_detail"),
+    path("my-record/goals/<uuid:pk>/wrong/", patient_views.WrongGoal.as_view(), name="wrong_goal"),
+    path("my-record/sessions/<uuid:pk>/wrong/", patient_views.WrongSession.as_view(), name="wrong_session"),
+    path(
+        "my-record/sessions/<uuid:pk>/differently/",
+        reply_views.SessionDifferently.as_view(),
+        name="session_differently",
+    ),
+    path("my-record/notes/<uuid:pk>/wrong/", note_views.WrongNote.as_view(), name="wrong_note"),
+    path(
+        "my-record/notes/<uuid:pk>/differently/",
+        note_views.NoteDifferently.as_view(),
+        name="note_differently",
+    ),
+    path(
+        "my-record/notes/corrections/<uuid:pk>/",
+        note_views.OwnNoteCorrection.as_view(),
+        name="note_correction",
+    ),
     path("my-record/questions/", patient_views.OwnRequests.as_view(), name="questions"),
     path("my-record/questions/<uuid:pk>/", patient_views.OwnRequest.as_view(), name="question"),
     path("my-record/consent/", consent_views.Consent.as_view(), name="consent"),
@@ -38,8 +68,21 @@ urlpatterns = [
     path("my-record/stop/", consent_views.Stop.as_view(), name="stop"),
     path("my-record/stop/<slug:purpose>/", consent_views.StopOne.as_view(), name="stop_one"),
     path("questions/", guardian_views.ToAnswer.as_view(), name="to_answer"),
+    path("questions/with-others/", guardian_views.WithOthers.as_view(), name="with_others"),
     path("questions/answered/", guardian_views.Answered.as_view(), name="answered"),
     path("questions/<uuid:pk>/", guardian_views.AnswerRequest.as_view(), name="answer_question"),
+    path("questions/<uuid:pk>/confirm/", guardian_views.ConfirmComplaint.as_view(), name="confirm_complaint"),
+    path("questions/<uuid:pk>/more-time/", guardian_views.MoreTime.as_view(), name="more_time"),
+    path("corrections/", staff_views.PracticeCorrections.as_view(), name="corrections"),
+    path("corrections/coach/", staff_views.CoachCorrections.as_view(), name="coach_corrections"),
+    path("corrections/coach/<uuid:pk>/", staff_views.AnswerAsCoach.as_view(), name="coach_correction"),
+    path("corrections/notes/", note_views.NoteCorrections.as_view(), name="note_corrections"),
+    path(
+        "corrections/notes/<uuid:pk>/",
+        note_views.AnswerNoteCorrection.as_view(),
+        name="answer_note_correction",
+    ),
+    path("corrections/<uuid:pk>/", staff_views.AnswerAtPractice.as_view(), name="correction"),
 ]
 
 register(
@@ -51,10 +94,32 @@ register(
     NavigationItem(_("Messages"), "record:messages", Permission.SEE_OWN_RECORD, 50),
     NavigationItem(_("Who looked"), "record:who_looked", Permission.SEE_OWN_RECORD, 60),
     NavigationItem(
-        _("Questions from patients"),
+        _("Requests from patients"),
         "record:to_answer",
         Permission.ANSWER_REQUESTS,
         20,
         count=selectors.number_to_answer,
     ),
+    NavigationItem(
+        _("Corrections"),
+        "record:corrections",
+        Permission.REGISTER_PATIENTS,
+        60,
+        count=selectors.number_of_corrections,
+    ),
+    NavigationItem(
+        _("Corrections"),
+        "record:coach_corrections",
+        Permission.RECORD_SESSIONS,
+        60,
+        count=selectors.number_of_corrections,
+    ),
+    NavigationItem(
+        _("Corrections of notes"),
+        "record:note_corrections",
+        Permission.WRITE_CLINICAL_NOTES,
+        65,
+        count=of_notes.number_to_answer,
+    ),
+    NavigationItem(_("Ask or complain"), "record:ask", Permission.SEE_OWN_RECORD, 70),
 )

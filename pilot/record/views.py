@@ -18,6 +18,7 @@ from pilot.access import Permission
 from pilot.outbox.models import Message as KeptMessage
 from pilot.outbox.models import MessageQuerySet
 from pilot.people.models import Need, Patient
+from pilot.people.restrictions.policies import is_restricted
 from pilot.record import looks, selectors
 from pilot.record.forms import ChangeGoalForm, GoalForm
 from pilot.record.requests.selectors import asked_about
@@ -26,7 +27,9 @@ from pilot.web.lists import ListPage, Sort
 from pilot.web.views import FormPage, Page
 from referrals.clinical_terms import Kind
 from referrals.models import BestTime, Reason, Referral
+from referrals.notes.selectors import replies_about
 from referrals.screening.selectors import own_words_of
+from referrals.selectors import words_beside_details
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -85,6 +88,7 @@ class Home(OwnConsent, Page):
         return {
             "patient": patient,
             "overview": selectors.overview(self.actor, patient),
+            "restricted": is_restricted(patient.pk),
             "goals": [goal for goal in selectors.goals(self.actor, patient) if not goal.dropped_at][:3],
             **crisis_numbers(),
         }
@@ -100,6 +104,7 @@ class Details(Own, Page):
     def context(self) -> dict[str, Any]:
         return {
             "needs": [Need(need).label for need in self.row.needs],
+            "replies": words_beside_details(self.actor, self.row),
             "referrals": [
                 {
                     "referral": referral,
@@ -123,7 +128,10 @@ class Sessions(Own, ListPage):
         return selectors.past_sessions(self.actor, self.row)
 
     def context(self) -> dict[str, Any]:
-        return {"upcoming": selectors.upcoming_sessions(self.actor, self.row)}
+        return {
+            "upcoming": selectors.upcoming_sessions(self.actor, self.row),
+            "replies": selectors.replies(self.actor, self.row),
+        }
 
 
 class Notes(Own, Page):
@@ -136,6 +144,7 @@ class Notes(Own, Page):
     def context(self) -> dict[str, Any]:
         return {
             "notes": selectors.clinical_notes(self.actor, self.row),
+            "replies": replies_about(self.actor, self.row),
             "calls": selectors.distress_calls(self.actor, self.row),
             **crisis_numbers(),
         }
@@ -149,6 +158,7 @@ class Goals(Own, Page):
     def context(self) -> dict[str, Any]:
         return {
             "goals": selectors.goals(self.actor, self.row),
+            "replies": selectors.replies(self.actor, self.row),
             "can_add": selectors.referral_under_way(self.actor) is not None,
         }
 

@@ -14,6 +14,7 @@ from pilot.access import Actor, Permission
 from pilot.people.models import Organisation, Patient
 from pilot.people.selectors import ON_A_LIST
 from referrals.models import ClinicalNote, Withholding
+from referrals.notes.models import NoteReply
 
 # Before anything: a note without a day for its review comes first.
 _LONG_AGO = dt.date(2000, 1, 1)
@@ -46,6 +47,17 @@ def count_due(actor: Actor, practice: Organisation) -> int:
     rows = ClinicalNote.objects.visible_to(actor, Permission.WRITE_CLINICAL_NOTES)
     by_now = Q(review_on__isnull=True) | Q(review_on__lte=timezone.localdate())
     return rows.filter(by_now, practice=practice, withheld_at__isnull=False).count()
+
+
+def replies_about(actor: Actor, patient: Patient) -> dict[UUID, list[NoteReply]]:
+    """The patient's own words beside each of their notes, oldest first: to whoever may read the note."""
+    found: dict[UUID, list[NoteReply]] = {}
+    rows = NoteReply.objects.visible_to(actor).filter(
+        patient=patient, note__in=ClinicalNote.objects.visible_to(actor).only("pk")
+    )
+    for each in rows.order_by("created_at", "id"):
+        found.setdefault(each.note_id, []).append(each)
+    return found
 
 
 def decisions_about(actor: Actor, patient: Patient) -> dict[UUID, list[Withholding]]:

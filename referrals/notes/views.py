@@ -43,6 +43,7 @@ class Notes(Page):
         return {
             "notes": selectors.notes_of(self.actor, self.row),
             "decisions": selectors.decisions_about(self.actor, self.row),
+            "replies": selectors.replies_about(self.actor, self.row),
             "is_due": is_due,
         }
 

@@ -14,6 +14,7 @@ from pilot.access import Permission, may
 from pilot.people import selectors as people
 from pilot.people.actions import change_details, register_patient
 from pilot.people.models import Need, Patient, PatientQuerySet
+from pilot.people.restrictions.policies import is_restricted
 from pilot.web.lists import SEARCH, ListPage, Sort, unseal
 from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page
@@ -69,6 +70,8 @@ class PatientPage(Page):
             "has_open": any(each.is_open for each in referrals),
             "not_before": until if until and until > timezone.localdate() else None,
             "needs": words_for_needs(self.row),
+            "restricted": is_restricted(self.row.pk),
+            "replies": selectors.words_beside_details(self.actor, self.row),
             "writes_notes": may(self.actor, Permission.WRITE_CLINICAL_NOTES),
         }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -22,11 +22,14 @@ from django.utils import timezone
 from audit.models import Event, Subject
 from audit.privacy import Personal, declared, personal_models, privacy_of
 from audit.questions.models import Answer, Question
+from coaching.models import Reply, Session
 from consent.actions import withdraw
 from consent.models import InformationSheet, Purpose
 from pilot.access import Actor, Permission, Reach, Role, acting, current, policies, reach_of
 from pilot.access.policies import lookup_for, visible_to
 from pilot.people.models import Patient
+from pilot.people.restrictions.models import Restriction
+from pilot.record.copies.models import Copy
 from pilot.record.models import Kind as RequestKind
 from pilot.record.models import Request
 from pilot.web.expectations import Address, addresses
@@ -34,9 +37,11 @@ from pilot.web.views import BaseView, PilotView
 from referrals.clinical_terms import Kind
 from referrals.importing.actions import stage
 from referrals.importing.reading import read
-from referrals.models import Withholding
+from referrals.models import ClinicalNote, Referral, Withholding
 from referrals.notes.actions import write_note
+from referrals.notes.models import NoteCorrection, NoteReply
 from referrals.notes.policies import Grounds
+from referrals.patients.models import DetailReply
 from referrals.screening.actions import confirm_own_words
 from tests import factories
 
@@ -118,6 +123,11 @@ def _fill(world: World, scope: str, coach: Actor) -> None:
         "referral": referral,
         "decision": factories.DecisionFactory(**about, purpose=Purpose.EVALUATION, witness=word("decision")),
         "receipt": factories.ReceiptFactory(**about, lines=[{"title": "Said", "text": word("receipt")}]),
+        "representative": factories.RepresentativeFactory(**about, seen=word("representative")),
+        "text": factories.ReceivedTextFactory(**about, text=word("text")),
+        "reminder": factories.ReminderFactory(
+            decision=factories.DecisionFactory(**about, purpose=Purpose.CONTACT_EMPLOYERS)
+        ),
         "invitation": factories.InvitationFactory(referral=referral, used_at=now),
         "message": factories.MessageFactory(**about, purpose=Purpose.REMINDERS, text=word("message")),
         "letter": factories.MessageFactory(**about, channel="letter", text=word("letter")),
@@ -135,7 +145,15 @@ def _fill(world: World, scope: str, coach: Actor) -> None:
             patient, box="referrals.Referral.own_words", kinds=[Kind.MEDICINE], by=desk
         ),
         "list": stage(place, "list.csv", reading, by=desk),
-        "question": _question(patient, word("question")),
+        "question": _asked(Request, patient, kind=RequestKind.ACCESS_QUERY, words=word("question")),
+        "complaint": _asked(
+            Request,
+            patient,
+            kind=RequestKind.COMPLAINT,
+            words=word("complaint"),
+            acknowledge_by=timezone.localdate(),
+        ),
+        **_about_what_is_written(patient, referral, word),
         "answer": _answer(world, patient, word("answer")),
         "allocation": factories.allocate_to(referral, coach),
     }
@@ -144,15 +162,36 @@ def _fill(world: World, scope: str, coach: Actor) -> None:
     world.words |= {word(kind): (type(row), row.pk) for kind, row in rows.items()}
 
 
-def _question(patient: Patient, words: str) -> Request:
-    """What the patient asks of the guardian; nobody else may write one."""
-    row = Request(
-        patient=patient,
-        kind=RequestKind.ACCESS_QUERY,
-        words=words,
-        due_on=timezone.localdate(),
-        opened_at=timezone.now(),
-    )
+def _about_what_is_written(
+    patient: Patient, referral: Referral, word: Callable[[str], str]
+) -> dict[str, models.Model]:
+    """What the patient asks to correct, and says beside it."""
+    with acting(factories.patient_actor(patient), "test.read"):
+        note = ClinicalNote.objects.get(patient=patient)
+        session = Session.objects.filter(patient=patient).order_by("pk").first()
+    at: dict[str, Any] = {"practice": patient.practice}
+    fix: dict[str, Any] = {"kind": RequestKind.CORRECTION}
+    coachs: dict[str, Any] = {"referral": referral, "about_row": "1"}
+    return {
+        "desksfix": _asked(Request, patient, **fix, **at, words=word("desksfix")),
+        "coachsfix": _asked(Request, patient, **fix, **coachs, words=word("coachsfix")),
+        "doctorsfix": _asked(NoteCorrection, patient, **at, note=note, words=word("doctorsfix")),
+        "besidenote": _asked(NoteReply, patient, **at, note=note, words=word("besidenote")),
+        "besidedetails": _asked(DetailReply, patient, **at, words=word("besidedetails")),
+        "besidesession": _asked(
+            Reply, patient, referral=referral, session=session, words=word("besidesession")
+        ),
+        # One that is over: what is restricted is closed to much of what is tried here.
+        "restriction": _asked(Restriction, patient, **at, ended_at=timezone.now() + dt.timedelta(seconds=5)),
+        "copy": _asked(Copy, patient, expires_at=timezone.now() + dt.timedelta(days=1)),
+    }
+
+
+def _asked(model: Any, patient: Patient, **columns: Any) -> Any:
+    """What the patient asks, says or takes away; nobody else may write one."""
+    if model in (Request, NoteCorrection):
+        columns |= {"due_on": timezone.localdate(), "opened_at": timezone.now()}
+    row = model(patient=patient, **columns)
     with acting(factories.patient_actor(patient), "test.made", patients=[patient.pk]):
         row.save(force_insert=True)
     return row

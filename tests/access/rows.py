@@ -13,18 +13,23 @@ from django.db import connections
 from audit.actions import record_disclosure
 from audit.models import Disclosure
 from coaching.actions import book
-from coaching.models import DistressCall, Goal, Session, SessionStatus
-from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
+from coaching.models import DistressCall, Goal, Reply, Session, SessionStatus
+from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt, Reminder, Representative
 from pilot.access import Actor, Role, acting
 from pilot.outbox import wording
-from pilot.outbox.models import Message
+from pilot.outbox.models import Message, ReceivedText
 from pilot.people.models import Patient
+from pilot.people.restrictions.models import Restriction
+from pilot.record.copies.models import Copy
+from pilot.record.copies.models import Status as CopyStatus
+from pilot.record.models import Detail, Request
 from pilot.record.models import Kind as RequestKind
-from pilot.record.models import Request
 from pilot.record.models import Status as RequestStatus
 from referrals.models import Allocation, ClinicalNote, Invitation, Reason, Referral, Status, Withholding
 from referrals.notes.actions import disclose_note, withhold_note
+from referrals.notes.models import NoteCorrection, NoteReply
 from referrals.notes.policies import Grounds
+from referrals.patients.models import DetailReply
 from tests import factories
 from tests.access.canaries import Aviary
 
@@ -202,8 +207,32 @@ class Rows:
             patient=patient,
             purpose=purpose,
             lapses_on=lapses,
+            begins_at=self.birds.past(Decision, "begins_at"),
             recorded_by_id=self.staff["receptionist"].user_id,
             **self.birds.texts(Decision, **columns),
+        )
+
+    def representative(self, patient: Patient) -> None:
+        """Somebody who speaks for them, one who no longer does; and that the patient was told when a yes ends."""
+        for ended_at in (None, self.birds.past(Representative, "ended_at")):
+            factories.RepresentativeFactory(
+                patient=patient,
+                recorded_by_id=self.staff["receptionist"].user_id,
+                ended_at=ended_at,
+                **self.birds.texts(Representative),
+            )
+        agreed = self.decision(patient, Purpose.CONTACT_EMPLOYERS)
+        factories.ReminderFactory(decision=agreed, ends_on=self.birds.future(Reminder, "ends_on").date())
+
+    def received_text(self, patient: Patient) -> None:
+        """One to call about, and one that somebody called about."""
+        factories.ReceivedTextFactory(patient=patient, **self.birds.texts(ReceivedText))
+        factories.ReceivedTextFactory(
+            patient=patient,
+            called_by_id=self.staff["receptionist"].user_id,
+            called_at=self.birds.past(ReceivedText, "called_at"),
+            wanted_again_at=self.birds.past(ReceivedText, "wanted_again_at"),
+            **self.birds.texts(ReceivedText),
         )
 
     def receipt(self, patient: Patient) -> None:
@@ -218,24 +247,126 @@ class Rows:
             referral=referral, expires_at=expires_at, cancelled_at=cancelled_at, **texts
         )
 
-    def questions(self, patient: Patient) -> None:
-        """One that waits for the guardian, about a line of the log, and one that has its answer."""
-        answered = {
-            "status": RequestStatus.ANSWERED,
-            "answered_by_id": self.staff["Caldicott Guardian"].user_id,
-            "answered_at": self.birds.past(Request, "answered_at"),
-        }
-        for columns in ({"answer": "", "about_event": _latest_event(patient)}, answered):
-            row = Request(
-                patient=patient,
-                kind=RequestKind.ACCESS_QUERY,
-                opened_at=self.birds.past(Request, "opened_at"),
-                due_on=self.birds.soon(Request, "due_on").date(),
-                **self.birds.texts(Request, **columns),
+    def requests(self, name: str) -> None:
+        """What waits for the guardian: a question about a line of the log, a complaint that was confirmed and given more
+        time, and one that was not; one that has its answer; and what the practice and the coach are to correct.
+        """
+        patient, birds = self.patients[name], self.birds
+        guardian = self.staff["Caldicott Guardian"].user_id
+        none = {"answer": "", "extended_because": ""}
+        complaint = {**none, "kind": RequestKind.COMPLAINT}
+        for columns in (
+            {**none, "about_event": _latest_event(patient)},
+            {
+                "status": RequestStatus.ANSWERED,
+                "answered_by_id": guardian,
+                "answered_at": birds.past(Request, "answered_at"),
+                "extended_because": "",
+            },
+            {
+                **complaint,
+                "acknowledge_by": birds.soon(Request, "acknowledge_by").date(),
+                "acknowledged_by_id": guardian,
+                "acknowledged_at": birds.past(Request, "acknowledged_at"),
+                "extended_by_id": guardian,
+                "extended_at": birds.past(Request, "extended_at"),
+                "extended_because": birds.token(Request, "extended_because"),
+            },
+            {**complaint, "acknowledge_by": birds.soon(Request, "acknowledge_by").date()},
+            {
+                **none,
+                "kind": RequestKind.CORRECTION,
+                "practice_id": patient.practice_id,
+                "about_relation": Patient._meta.db_table,
+                "about_row": str(patient.pk),
+                "about_detail": Detail.REACH,
+            },
+            {
+                **none,
+                "kind": RequestKind.CORRECTION,
+                "referral_id": self.referrals[name].pk,
+                "about_relation": Session._meta.db_table,
+                "about_row": str(_session_of(patient)),
+            },
+        ):
+            self._as_patient(
+                Request(
+                    patient=patient,
+                    # Lately: a page says by when it would be due, and that is no day of anybody's.
+                    opened_at=birds.lately(Request, "opened_at", next(self._lately)),
+                    due_on=birds.soon(Request, "due_on").date(),
+                    **{"kind": RequestKind.ACCESS_QUERY, **birds.texts(Request, **columns)},
+                )
             )
-            # Nobody else may write one.
-            with acting(factories.patient_actor(patient), "test.made", patients=[patient.pk]):
-                row.save(force_insert=True)
+
+    def restriction(self, patient: Patient) -> None:
+        """One that the patient has ended."""
+        ended_at = self.birds.future(Restriction, "ended_at")
+        self._as_patient(Restriction(patient=patient, practice=patient.practice, ended_at=ended_at))
+
+    def copies(self, patient: Patient) -> None:
+        """One that was taken, and one that waits to be made."""
+        birds = self.birds
+        for columns in (
+            {
+                "status": CopyStatus.TAKEN,
+                "ready_at": birds.past(Copy, "ready_at"),
+                "pdf_taken_at": birds.past(Copy, "pdf_taken_at"),
+                "json_taken_at": birds.past(Copy, "json_taken_at"),
+                "claimed_at": birds.past(Copy, "claimed_at"),
+            },
+            {
+                "status": CopyStatus.READY,
+                "ready_at": birds.past(Copy, "ready_at"),
+                "pdf_taken_at": birds.past(Copy, "pdf_taken_at"),
+                "pdf": None,
+            },
+        ):
+            expires_at = birds.soon(Copy, "expires_at")
+            factories.make_copy(patient, **{"pdf": None, "json": None, "expires_at": expires_at, **columns})
+
+    def own_words(self, name: str) -> None:
+        """The patient's words beside what others wrote, wherever they can stand."""
+        patient, referral = self.patients[name], self.referrals[name]
+        session = _session_of(patient)
+        self._as_patient(
+            Reply(
+                patient=patient, referral=referral, session_id=session, words=self.birds.token(Reply, "words")
+            )
+        )
+        self._as_patient(
+            DetailReply(
+                patient=patient, practice=patient.practice, words=self.birds.token(DetailReply, "words")
+            )
+        )
+
+    def about_note(self, name: str, clinician: str) -> None:
+        """The patient's words beside a note, and what they asked to correct in it, answered and not."""
+        patient, birds = self.patients[name], self.birds
+        with acting(self.staff[clinician], "test.made", patients=[patient.pk]):
+            note = ClinicalNote.objects.filter(patient=patient).order_by("created_at").first()
+        same = {"patient": patient, "practice": patient.practice, "note": note}
+        self._as_patient(NoteReply(**same, words=birds.token(NoteReply, "words")))
+        answered = {
+            "status": NoteCorrection.Status.CORRECTED,
+            "answered_by_id": self.staff[clinician].user_id,
+            "answered_at": birds.past(NoteCorrection, "answered_at"),
+        }
+        for columns in (answered, {"answer": "", "before": ""}):
+            self._as_patient(
+                NoteCorrection(
+                    **same,
+                    opened_at=birds.past(NoteCorrection, "opened_at"),
+                    due_on=birds.soon(NoteCorrection, "due_on").date(),
+                    **birds.texts(NoteCorrection, **columns),
+                )
+            )
+
+    def _as_patient(self, row: Any) -> None:
+        """Nobody else may write one."""
+        patient = row.patient
+        with acting(factories.patient_actor(patient), "test.made", patients=[patient.pk]):
+            row.save(force_insert=True)
 
     def disclosure(self, patient: Patient) -> None:
         """A line of the ledger about somebody whom the patient named."""
@@ -247,6 +378,15 @@ class Rows:
                 purpose="notice",
                 classes=["case"],
             )
+
+
+def _session_of(patient: Patient) -> Any:
+    """The key of a session that took place. Asked as the owner, who sees every one."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM coaching_session WHERE patient_id = %s AND status = 'held' LIMIT 1", [patient.pk]
+        )
+        return cursor.fetchone()[0]
 
 
 def _latest_event(patient: Patient) -> int:

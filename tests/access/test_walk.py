@@ -14,13 +14,14 @@ from django.conf import settings
 from django.core import signing
 from django.db import connections
 from django.http import HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import reverse
 
 from pilot.access import Role, acting
 from pilot.people.models import User
 from pilot.sign_in.oidc.configuration import NHS_LOGIN, WORK, Provider
-from pilot.web import errors, forms, gate
+from pilot.web import errors, forms, gate, middleware
 from pilot.web.expectations import ASKERS, VISITOR, Address, Asker, Outcome, Scope, addresses, counts_in_words
 from tests import factories
 from tests.access.walk_world import World, make_world
@@ -47,6 +48,13 @@ def site(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def sessions_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the beginning: on a slow machine a walk takes longer than a minute, and a session noted again on the way would
+    look like one that was begun anew."""
+    monkeypatch.setattr(middleware, "SECONDS_BETWEEN_NOTES", 60 * 60)
+
+
+@pytest.fixture(autouse=True)
 def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pages of refusals are the same at every address: each is drawn once for whoever asks, which is half the time."""
     drawn: dict[Any, str] = {}
@@ -61,6 +69,17 @@ def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "render_to_string", remembered)
 
 
+@pytest.fixture(autouse=True)
+def not_drawn_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HEAD is asked wherever GET is, and goes the same way up to the page itself, which GET draws and HEAD drops."""
+    draw = SimpleTemplateResponse.rendered_content
+
+    def rendered(self: Any) -> str:
+        return "" if self._request.method == "HEAD" else draw.fget(self)
+
+    monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", property(rendered))
+
+
 @pytest.fixture(scope="module")
 def world(module_database: str) -> World:
     return make_world()
@@ -73,6 +92,7 @@ class Walker:
         self.world, self.asker = world, asker
         self.users = {scope: self._user(scope) for scope in (Scope.OWN, Scope.WITHDRAWN)}
         self.clients: dict[UUID | None, Client] = {}
+        self.paths: dict[tuple[str, Scope], str] = {}
         for scope in self.users:
             self.client(scope)
 
@@ -85,6 +105,13 @@ class Walker:
             # Signed in or out by it, as some pages do: the next question is asked as before.
             self.clients.clear()
         return response
+
+    def path(self, address: Address, scope: Scope) -> str:
+        """The same for every method."""
+        key = (address.pattern, scope)
+        if key not in self.paths:
+            self.paths[key] = self.world.path(address, scope, whose=self.user(scope))
+        return self.paths[key]
 
     def form_key(self, scope: Scope, path: str) -> str:
         """A form's key as this page would have given it: what is refused is refused although it is valid."""
@@ -145,7 +172,7 @@ def walk(walker: Walker, asked: list[tuple[Address, str, Scope, Outcome]], **dat
     wrong = []
     for address, method, scope, expected in asked:
         try:
-            path = walker.world.path(address, scope, whose=walker.user(scope))
+            path = walker.path(address, scope)
         except LookupError as unbuilt:
             wrong.append((unbuilt,))
             continue

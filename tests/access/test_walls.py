@@ -309,13 +309,14 @@ ORGANISATIONS, REFERRALS, PATIENTS = (
     f"ANY(ARRAY(SELECT pilot.live_{kind}('see_referrals')))"
     for kind in ("organisations", "referrals", "patients")
 )
+THEMSELVES = "ANY(ARRAY(SELECT pilot.own_patients('see_referrals')))"
 SUBJECT = "ANY((SELECT pilot.patients())::uuid[])"
 ANYWHERE = "(SELECT pilot.everywhere('see_referrals'))"
 
 
 def test_each_relation_is_a_condition_on_the_column_that_the_declaration_names() -> None:
     at_practice, at_provider = f'("pr" = {ORGANISATIONS})', f'("pv" = {ORGANISATIONS} AND "u" IS NULL)'
-    allocated, own = f'("r" = {REFERRALS})', f'("p" = {PATIENTS} AND "h" IS NULL AND NOT pilot.x())'
+    allocated, own = f'("r" = {REFERRALS})', f'("p" = {THEMSELVES} AND "h" IS NULL AND NOT pilot.x())'
     assert walls._shown(EVERY) == " OR ".join(
         [at_practice, at_provider, allocated, own, ANYWHERE, f'"p" = {SUBJECT}', "(extra)"]
     )

@@ -18,6 +18,8 @@ from audit.privacy import Impersonal, declared, personal_models, privacy_of
 from pilot.access import Actor, Permission, Reach, acting, reach_of, walls
 from pilot.access.models import OrganisationGrant
 from pilot.people.models import User
+from pilot.people.restrictions.models import Restriction
+from pilot.record.copies.models import Copy
 from pilot.record.models import Request
 from referrals.models import ClinicalNote
 from tests import factories
@@ -101,7 +103,8 @@ def writer(world: World, model: Model) -> Actor:
     """Somebody who may write rows of this kind, in an action about the patient."""
     if not privacy_of(model).write:
         return factories.TESTS
-    return world.actors["caldicott_guardian" if model is Request else "clinician"]
+    own = {Request: "caldicott_guardian", Restriction: "caldicott_guardian", Copy: "patient"}
+    return world.actors[own.get(model, "clinician")]
 
 
 @pytest.mark.parametrize("target", ["own", "elsewhere"])

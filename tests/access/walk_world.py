@@ -25,18 +25,22 @@ from fido2.webauthn import AttestationObject, AttestedCredentialData, Authentica
 from audit.models import Event
 from coaching.models import DistressCall, Goal, Session
 from consent.actions import withdraw
-from consent.models import InformationSheet, Purpose, Receipt
+from consent.models import Decision, InformationSheet, Purpose, Receipt, Representative
 from pilot.access import Actor, Role, acting
 from pilot.charter.models import Charter
 from pilot.dashboards.models import Measure
 from pilot.demo.personas import PERSONAS
-from pilot.outbox.models import Message
+from pilot.outbox.models import Message, ReceivedText
 from pilot.people.models import Membership, Organisation, Patient, User
-from pilot.record.models import Request
+from pilot.record.copies.models import Copy
+from pilot.record.models import Detail, Request, Right
+from pilot.record.notes.actions import ask_to_correct_note
+from pilot.record.requests.actions import ask_for_correction
 from pilot.web.expectations import Address, Asker, Scope
 from referrals.importing.actions import stage
 from referrals.importing.reading import Reading
 from referrals.models import ClinicalNote, ImportBatch, Referral, Status
+from referrals.notes.models import NoteCorrection
 from tests import factories
 from tests.second_steps import app_of, recovery_codes_of
 
@@ -110,7 +114,7 @@ class World:
 
 
 # Where the first word of a vocabulary will not do.
-WORDS: dict[type, str] = {Purpose: Purpose.REMINDERS, Measure: Measure.REFERRALS}
+WORDS: dict[type, str] = {Purpose: Purpose.REMINDERS, Measure: Measure.REFERRALS, Right: Right.ERASURE}
 
 
 def make_world() -> World:
@@ -173,20 +177,33 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
     referral = factories.make_referral(patient, status=Status.WAITING)
     factories.allocate_to(referral, coach)
     letter = factories.MessageFactory(patient=patient, channel=Message.Channel.LETTER)
+    themselves, session = factories.patient_actor(patient), factories.make_session(referral, coach)
+    note = factories.make_note(patient, clinician)
     return Record(
         patient,
         rows={
             Patient: patient,
             Referral: referral,
-            Session: factories.make_session(referral, coach),
+            Session: session,
             Goal: factories.GoalFactory(referral=referral),
             DistressCall: factories.DistressCallFactory(referral=referral, raised_by_id=coach.user_id),
-            ClinicalNote: factories.make_note(patient, clinician),
+            ClinicalNote: note,
+            Copy: factories.make_copy(patient),
+            NoteCorrection: ask_to_correct_note(note, "Not so.", by=themselves),
             Message: letter,
             Receipt: factories.ReceiptFactory(patient=patient),
+            ReceivedText: factories.ReceivedTextFactory(patient=patient),
+            Decision: factories.DecisionFactory(patient=patient, purpose=Purpose.EVALUATION),
+            Representative: factories.RepresentativeFactory(patient=patient),
             Request: factories.ask_guardian(patient),
         },
-        special={"outbox:settle": factories.MessageFactory(patient=patient, status=Message.Status.UNKNOWN)},
+        special={
+            "outbox:settle": factories.MessageFactory(patient=patient, status=Message.Status.UNKNOWN),
+            "record:correction": ask_for_correction(
+                patient, "Another number.", detail=Detail.REACH, by=themselves
+            ),
+            "record:coach_correction": ask_for_correction(session, "At noon.", by=themselves),
+        },
     )
 
 
@@ -248,6 +265,8 @@ def _parts(
         # One's own passkeys; a visitor, who has none, tries any number.
         ("mfa_edit_webauthn", "pk"): lambda whose: str(keys.get(whose, (1, 1))[0]),
         ("mfa_remove_webauthn", "pk"): lambda whose: str(keys.get(whose, (1, 1))[1]),
+        # Compared with itself: what matters is who may read it.
+        ("consent:changes", "before"): lambda whose: str(factories.make_sheet().version),
         ("demo:sign-in", "slug"): lambda whose: PERSONAS[0].slug,
     }
 

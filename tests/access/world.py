@@ -147,7 +147,14 @@ class _Maker:
         self.rows.messages(patient, is_full=is_full)
         self.rows.receipt(patient)
         if is_full:
-            self.rows.questions(patient)
+            self.rows.representative(patient)
+            self.rows.received_text(patient)
+            self.rows.requests(name)
+            self.rows.own_words(name)
+            self.rows.copies(patient)
+            self.rows.restriction(patient)
+            if self.has_notes:
+                self.rows.about_note(name, "clinician elsewhere" if at else "clinician")
             self.rows.disclosure(patient)
         self.rows.invitation(referral, used_at=self.birds.past(Invitation, "used_at"))
 

@@ -16,7 +16,7 @@ def test_asks_first_for_what_is_needed_to_begin():
     asked = form()
     assert [field.name for field in asked.needed] == ["take_part", "share_with_coach"]
     assert [field.name for field in asked.optional] == ["reminders", "contact_employers", "evaluation"]
-    assert [field.name for field in asked.statements] == ["freely_given"]
+    assert [field.name for field in asked.statements] == ["freely_given", "sooner"]
     assert asked.circumstances == []
 
 

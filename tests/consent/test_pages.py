@@ -8,12 +8,14 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, transaction
 from django.urls import reverse
 
-from consent import consequences, drafts
-from consent.actions import decide, not_now, publish_sheet
+from consent import consequences
+from consent.actions import decide, not_now
 from consent.consequences import Consequence
 from consent.forms import FREE_CHOICE, QUESTIONS
 from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, NotNow, Purpose, Receipt
 from consent.policies import standing
+from consent.publishing import drafts
+from consent.publishing.actions import publish_sheet
 from pilot.access import Role, acting
 from pilot.charter import drafts as charters
 from pilot.charter.models import PARTS, Charter
@@ -243,8 +245,11 @@ class TestSheets:
         assert client.get(reverse("consent:information")).status_code == 404
 
     def test_large_print_says_exactly_what_plain_english_says(self):
-        texts = {each.format: (each.title, each.text) for each in drafts.drafts()}
-        assert texts["plain"] == texts["large_print"]
+        for readers in InformationSheet.Readers:
+            texts = {
+                each.format: (each.title, each.text) for each in drafts.drafts() if each.readers == readers
+            }
+            assert texts["plain"] == texts["large_print"]
 
     def test_have_every_question_and_statement_word_for_word(self):
         """What was asked is proved by the sheet: other words need another version of it."""
@@ -281,7 +286,7 @@ class TestPublishing:
         before = list(InformationSheet.objects.values_list("pk", "published_at"))
         call_command("publish_sheets", verbosity=0)
         assert list(InformationSheet.objects.values_list("pk", "published_at")) == before
-        assert len(before) == 3
+        assert len(before) == 6
         assert Charter.objects.count() == 1
 
     def test_refuses_a_file_that_was_edited_afterwards(self, published, tmp_path, monkeypatch):
@@ -293,7 +298,7 @@ class TestPublishing:
 
     @pytest.mark.parametrize("what", [InformationSheet, Charter])
     def test_a_draft_of_the_same_version_in_the_database_is_said_in_plain_words(self, what):
-        [file, *_others] = drafts.drafts() if what is InformationSheet else charters.drafts()
+        file, *_others = drafts.drafts() if what is InformationSheet else charters.drafts()
         with altering():
             if what is InformationSheet:
                 file.charter = Charter.objects.create(version=99, **dict.fromkeys(PARTS, "Words."))
@@ -317,11 +322,20 @@ class TestPublishing:
             publish_sheet(InformationSheet(version=1, title="T", text="T"), by=factories.TESTS)
 
     def test_is_for_the_pilot_manager(self, pilot, published, receptionist):
-        sheet = InformationSheet(version=2, title="T", text="T")
+        sheet = InformationSheet(version=2, title="T", text="T", what_changed="All of it.")
         with pytest.raises(PermissionDenied):
             publish_sheet(sheet, by=receptionist)
         manager = factories.make_staff(Role.PILOT_MANAGER, pilot.office)
-        assert publish_sheet(sheet, by=manager).charter.version == 1
+        published = publish_sheet(sheet, by=manager)
+        assert published.charter.version == 1
+        assert published.declared_by == manager.name
+
+    def test_a_material_change_says_what_it_is(self, published):
+        sheet = InformationSheet(version=2, title="T", text="T")
+        with pytest.raises(ValidationError, match="Say what has changed"):
+            publish_sheet(sheet, by=factories.TESTS)
+        sheet.change = InformationSheet.Change.MINOR
+        assert publish_sheet(sheet, by=factories.TESTS).published_at
 
 
 def test_a_decision_is_never_altered_or_removed(patient):

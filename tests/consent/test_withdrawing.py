@@ -4,8 +4,9 @@ import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 
 from consent import consequences
-from consent.actions import correct, decide, record_withdrawal, withdraw
+from consent.actions import decide, record_withdrawal, withdraw
 from consent.consequences import Consequence
+from consent.correcting.actions import correct
 from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
 from consent.policies import NothingToStop, holds, standing
 from pilot.access import NotVisible, Role, acting

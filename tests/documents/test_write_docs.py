@@ -41,11 +41,14 @@ def test_every_move_is_in_the_table_and_in_the_diagram() -> None:
 def test_what_is_out_of_step_is_named_and_written_afresh(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    access = (settings.BASE_DIR / "docs" / "access.md").read_text()
+    access, consent = (
+        (settings.BASE_DIR / "docs" / name).read_text() for name in ("access.md", "consent.md")
+    )
     monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
     (tmp_path / "docs").mkdir()
     with pytest.raises(CommandError, match=r"docs/access.md is missing"):
         call_command("write_docs", "--check")
+    (tmp_path / "docs" / "consent.md").write_text(consent)
     # Of this one only parts are generated; the rest is somebody's words, and stays.
     stale = tmp_path / "docs" / "access.md"
     stale.write_text(access.replace("- **Coach.**", "- **Someone else.**"))

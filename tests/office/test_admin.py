@@ -252,24 +252,29 @@ class TestWriting:
         assert events(action="charter.discarded", row_id=key)
 
     def test_a_sheet_is_written_and_published_under_the_charter_in_force(self, office: Client) -> None:
-        answers = {"version": "90", "language": "en", "format": "easy_read", "change": "material"}
+        answers = {"version": "90", "language": "en", "format": "easy_read", "readers": "adults"}
         added = send(
             office,
             reverse("admin:consent_informationsheet_add"),
             **answers,
+            change="material",
             title="Short",
             text="# Yes or no",
+            what_changed="It is **shorter**.",
         )
         assert added.status_code == 302
         sheet = InformationSheet.objects.get(version=90)
-        assert "Yes or no</h" in text(office.get(page("publish", sheet))), "as people will read it"
+        shown = text(office.get(page("publish", sheet)))
+        assert "Yes or no</h" in shown, "as people will read it"
+        assert "It is <strong>shorter</strong>." in shown
         send(office, page("publish", sheet))
         sheet.refresh_from_db()
         assert sheet.published_at is not None
         assert sheet.charter == Charter.objects.in_force()
 
     def test_a_sheet_is_thrown_away(self, office: Client) -> None:
-        answers = {"version": "91", "language": "en", "format": "plain", "change": "minor"}
+        answers = {"version": "91", "language": "en", "format": "plain", "readers": "adults"}
+        answers["change"] = "minor"
         send(office, reverse("admin:consent_informationsheet_add"), **answers, title="T", text="T")
         sheet = InformationSheet.objects.get(version=91)
         send(office, page("discard", sheet))

@@ -71,6 +71,17 @@ def test_nothing_is_answered_beforehand(browser: Client, sheet: InformationSheet
     assert html.count('type="radio"') == 2 * len(Purpose)
 
 
+def test_the_questions_name_who_asks_who_employs_the_coaches_and_who_pays(
+    browser: Client, undecided: Patient, sheet: InformationSheet
+) -> None:
+    payer = factories.make_organisation(factories.Kind.COMMISSIONER, name="Invented Care Board")
+    provider = undecided.practice.served_by
+    assert provider is not None
+    text = browser.get(reverse("record:answer", args=[sheet.pk])).content.decode()
+    for name in (undecided.practice.name, provider.name, payer.name):
+        assert name in text
+
+
 def test_yes_to_what_is_needed_begins_and_names_the_sheet(
     browser: Client, undecided: Patient, sheet: InformationSheet
 ) -> None:

@@ -174,7 +174,7 @@ def test_the_guardian_finds_it_by_the_day_and_answers(case: Case, other: Case, g
     addresses = [reverse("record:answer_question", args=[each.pk]) for each in (late, asked)]
     assert 0 < listed.index(addresses[0]) < listed.index(addresses[1])
     assert "days late: it was due on" in listed
-    assert "Questions from patients (2" in listed.replace("</strong>", "")
+    assert "Requests from patients (2" in listed.replace("</strong>", "")
     shown = page(browser, "answer_question", asked.pk)
     assert "Why was this?" in shown
     assert "Receptionist of Amina" in shown

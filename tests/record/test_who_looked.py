@@ -49,7 +49,7 @@ def test_a_look_is_there_with_name_role_place_and_what_was_shown(case: Case) -> 
             "Looked at",
             [
                 "your name and contact details",
-                "how things stand: referral, sessions, goals, messages or questions",
+                "how things stand: referral, sessions, goals, messages or requests",
             ],
         )
     ]

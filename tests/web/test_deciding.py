@@ -275,6 +275,7 @@ PUBLIC = [
     "pilot.demo.views.Personas",
     "pilot.demo.views.PersonasJson",
     "pilot.demo.views.SignIn",
+    "pilot.record.copies.views.CopySchema",
     "pilot.record.invitation_views.DeclineInvitation",
     "pilot.record.invitation_views.NotNowSaid",
     "pilot.record.invitation_views.OpenAccount",

@@ -8,15 +8,15 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from consent import drafts
-from consent.actions import publish_sheet
 from consent.models import InformationSheet
+from consent.publishing import drafts
+from consent.publishing.actions import publish_sheet
 from pilot.access import Actor
 from pilot.charter import drafts as charters
 from pilot.charter.actions import publish_charter
 from pilot.charter.models import PARTS, Charter
 
-WORDS = ("title", "text", "change")
+WORDS = ("title", "text", "change", "what_changed")
 
 
 class Command(BaseCommand):
@@ -47,7 +47,12 @@ class Command(BaseCommand):
         for draft in drafts.drafts():
             stands = (
                 InformationSheet.objects.published()
-                .filter(version=draft.version, language=draft.language, format=draft.format)
+                .filter(
+                    version=draft.version,
+                    language=draft.language,
+                    format=draft.format,
+                    readers=draft.readers,
+                )
                 .first()
             )
             if stands is None:

@@ -1,0 +1,1 @@
+"""Putting right an answer that was recorded by mistake: both stay, with the reason."""

@@ -124,7 +124,7 @@ class InformationSheet(models.Model):
         return f"{self.title}, version {self.version} ({self.get_format_display()})"
 
     def clean(self) -> None:
-        if self.version > 1 and self.change == self.Change.MATERIAL and not self.what_changed.strip():
+        if (self.version or 0) > 1 and self.change == self.Change.MATERIAL and not self.what_changed.strip():
             raise ValidationError(
                 {"what_changed": _("Say what has changed: everybody who agreed to less is asked again.")}
             )

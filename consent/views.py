@@ -186,6 +186,7 @@ class OneSheet(PublicPage):
     """What the pages of the information sheets share. The address says which: `?language=`, and `?for=young`."""
 
     why = "Whoever is asked to decide can read beforehand, alone, what it is about."
+    is_base = True
     about = {"format": InformationSheet.Format, "version": InformationSheet, "before": InformationSheet}
 
     def kind(self) -> dict[str, str]:

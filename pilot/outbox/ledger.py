@@ -19,7 +19,9 @@ SESSION = ("coaching.Session.starts_at", "coaching.Session.minutes", "coaching.S
 WHO_AND_WHERE = ("coaching.Session.where", "coaching.Session.coach")
 CODE = ("referrals.Invitation.code", "referrals.Invitation.expires_at")
 LONG: dict[str, tuple[str, ...]] = {
+    "ends_soon": (NAME, "consent.Reminder.ends_on"),
     "invitation": (NAME, *CODE),
+    "lapsed": (NAME, "consent.Decision.purpose"),
     "news": (NAME,),
     "session_booked": (NAME, *SESSION, *WHO_AND_WHERE),
     "session_cancelled": (NAME, "coaching.Session.starts_at"),
@@ -28,7 +30,9 @@ LONG: dict[str, tuple[str, ...]] = {
     "withdrawn": (NAME, "consent.Decision.purpose"),
 }
 SHORT: dict[str, tuple[str, ...]] = {
+    "ends_soon": ("consent.Reminder.ends_on",),
     "invitation": CODE,
+    "lapsed": (),
     "news": (),
     "session_booked": ("coaching.Session.starts_at",),
     "session_cancelled": ("coaching.Session.starts_at",),

@@ -23,7 +23,7 @@ class NavigationItem:
     url_name: str
     permission: Permission
     order: int = 100
-    # How many wait there for whoever acts (one query on each of their pages).
+    # How many wait there for whoever acts: said where their work starts, and on its own pages (one query there).
     count: Callable[[Actor], int] | None = None
 
 
@@ -105,7 +105,13 @@ def navigation_for(request: HttpRequest) -> list[Link]:
     addresses = [(item, reverse(item.url_name)) for item in items_for(request)]
     within = [href for _, href in addresses if request.path.startswith(href)]
     current = max(within, key=len, default=None)
-    return [Link(item.label, href, href == current, _count(item, request)) for item, href in addresses]
+    starts_here = bool(addresses) and request.path == addresses[0][1]
+    return [
+        Link(
+            item.label, href, href == current, _count(item, request) if starts_here or href == current else 0
+        )
+        for item, href in addresses
+    ]
 
 
 def home_of(request: HttpRequest) -> str | None:

@@ -312,7 +312,8 @@ class TestTasks:
 
     def test_every_task_is_somebody(self, pilot_with_work: Any, log_place: Any) -> None:
         app.loader.import_default_modules()
-        names = sorted(name for name in app.tasks if not name.startswith("celery."))
+        # One is done as the patient who asked for it: tests/record/test_copies.py.
+        names = sorted({name for name in app.tasks if not name.startswith("celery.")} - {"record.make_copy"})
         assert len(names) >= 8
         patient = Patient.objects.using(owner).exclude(account=None).first()
         wrote = set()

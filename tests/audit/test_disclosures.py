@@ -255,7 +255,11 @@ KNOWN_AS = {
     "coaching.Session.ends_at": "coaching.Session.minutes",
     "coaching.Session.get_place_display": "coaching.Session.place",
 }
-PLAIN = {"ended": "consent.Decision.purpose", "expires_at": "referrals.Invitation.expires_at"}
+PLAIN = {
+    "ended": ("consent.Decision.purpose", "Zqended"),
+    "expires_at": ("referrals.Invitation.expires_at", "2103"),
+    "ends_on": ("consent.Reminder.ends_on", "2104"),
+}
 
 
 def taken_by(template: str, channel: Channel) -> set[str]:
@@ -270,11 +274,15 @@ def taken_by(template: str, channel: Channel) -> set[str]:
         Patient(practice=practice, given_name="Zqname", family_name="Zqlast"), "people.Patient", taken
     )
     context = {"session": Recorder(session, "coaching.Session", taken)}
-    plain = {"ended": ["Zqended"], "expires_at": dt.datetime(2103, 5, 4, tzinfo=dt.UTC)}
+    plain = {
+        "ended": ["Zqended"],
+        "expires_at": dt.datetime(2103, 5, 4, tzinfo=dt.UTC),
+        "ends_on": dt.date(2104, 5, 4),
+    }
     words = wording.words_for(patient, channel, template, {**context, **plain})
     text = f"{words.subject}\n{words.text}"
     found = {KNOWN_AS.get(each, each) for each in taken} - {"people.Patient.practice"}
-    found |= {PLAIN[name] for name, sign in (("ended", "Zqended"), ("expires_at", "2103")) if sign in text}
+    found |= {name for name, sign in PLAIN.values() if sign in text}
     return found | ({"referrals.Invitation.code"} if wording.SECRET_PLACE in text else set())
 
 
@@ -308,6 +316,7 @@ SENDERS: dict[str, str] = {
     "audit/views.py": "about addresses and roles: about no patient",
     "referrals/importing/views.py": "an empty form",
     "audit/tasks.py": "a checkpoint: a hash of the whole log, from which nothing can be told",
+    "pilot/record/copies/views.py": "record.copies.actions writes a line in the transaction that hands a file over",
     "audit/exports/views.py": "audit.exports.actions writes a line for each patient whose events are in the file",
     "pilot/sign_in/oidc/exchange.py": "asks the provider who it is that signs in, and tells it nothing",
 }

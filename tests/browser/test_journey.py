@@ -99,6 +99,7 @@ class Journey:
             if question.get_by_label("Yes", exact=True).count():
                 question.get_by_label("Yes", exact=True).check()
         patient.tick("I know what this is about")
+        patient.tick("I do not need a day to think it over")
         patient.click("Save my answers")
         assert patient.reads("You said yes to")
         patient.look("2f-receipt")

@@ -269,12 +269,14 @@ SIGN_IN = [
 # Our own that need no permission; each says why.
 PUBLIC = [
     "audit.views.WhoMayDoWhat",
+    "consent.views.Changes",
     "consent.views.Sheet",
     "pilot.charter.views.About",
     "pilot.charter.views.CharterPage",
     "pilot.demo.views.Personas",
     "pilot.demo.views.PersonasJson",
     "pilot.demo.views.SignIn",
+    "pilot.outbox.received.views.Received",
     "pilot.record.copies.views.CopySchema",
     "pilot.record.invitation_views.DeclineInvitation",
     "pilot.record.invitation_views.NotNowSaid",

@@ -26,6 +26,10 @@ OTHER_KEY = make_key()
 Forger = Callable[[RealProvider, Claims], str]
 
 
+# The tokens are made when this module is loaded, which a long run asks for much earlier than it tests.
+A_DAY = 24 * 60 * 60
+
+
 def _with(**others: Any) -> Forger:
     return lambda nhs, claims: nhs.sign({**claims, **others})
 
@@ -80,8 +84,8 @@ WRONG: dict[str, Forger] = {
     "for nobody": _without("aud"),
     "expired": _with(exp=int(time.time()) - 120),
     "never expiring": _without("exp"),
-    "not valid yet": _with(nbf=int(time.time()) + 600),
-    "from the future": _with(iat=int(time.time()) + 600),
+    "not valid yet": _with(nbf=int(time.time()) + A_DAY),
+    "from the future": _with(iat=int(time.time()) + A_DAY),
     "undated": _without("iat"),
     "about nobody": _without("sub"),
     "about an empty name": _with(sub=""),

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+# Now, not when the clock starts: told to end in the middle of loading it, the clock would leave with a traceback.
+import celery.app.amqp  # noqa: F401
 from celery import Celery, bootsteps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "pilot.settings")

@@ -180,19 +180,11 @@ def lapse(patient: Patient, *, by: Actor) -> Receipt | None:
 
 def end_by_death(patient: Patient, *, by: Actor) -> None:
     """Write down that every yes has ended with the life, as part of writing that down. Stops nothing by itself."""
-    Decision.objects.bulk_create(
-        Decision(
-            patient=patient,
-            practice_id=patient.practice_id,
-            purpose=purpose,
-            answer=Decision.Answer.LAPSED,
-            sheet_id=each.sheet_id,
-            method=Decision.Method.SYSTEM,
-            recorded_by_id=by.user_id,
-        )
-        for purpose, each in standing(patient).items()
-        if each is not None and each.answer == Decision.Answer.GIVEN
-    )
+    stood = standing(patient)
+    given = [
+        purpose for purpose in Purpose if (each := stood[purpose]) and each.answer == Decision.Answer.GIVEN
+    ]
+    _write_ended(patient, given, Decision.Answer.LAPSED, method=Decision.Method.SYSTEM, by=by)
 
 
 @action("consent.end_announced", Permission.DECIDE)
@@ -376,6 +368,19 @@ def _end(
     by: Actor,
 ) -> list[str]:
     """Write down that these have ended, and stop what rests on them. Returns the lines for the receipt."""
+    _write_ended(patient, ending, answer, method=method, representative=representative, by=by)
+    return consequences.stop(patient, ending, by=by)
+
+
+def _write_ended(
+    patient: Patient,
+    ending: Collection[Purpose],
+    answer: Decision.Answer,
+    *,
+    method: Decision.Method,
+    representative: Representative | None = None,
+    by: Actor,
+) -> None:
     stood = standing(patient)
     Decision.objects.bulk_create(
         Decision(
@@ -391,7 +396,6 @@ def _end(
         for purpose in ending
         if (agreed := stood[purpose])
     )
-    return consequences.stop(patient, ending, by=by)
 
 
 def keep_receipt(patient: Patient, kind: Receipt.Kind, lines: list[receipts.Line], *, by: Actor) -> Receipt:

@@ -80,15 +80,13 @@ class DecisionForm(Form):
 
     @property
     def needed(self) -> list[DesignField]:
-        """The questions that need a yes to begin."""
-        return [self._drawn(purpose) for purpose in self.asked if self.joins and purpose in NEEDED_TO_BEGIN]
+        """The questions that need a yes to begin, or to go on."""
+        return [self._drawn(purpose) for purpose in self.asked if purpose in NEEDED_TO_BEGIN]
 
     @property
     def optional(self) -> list[DesignField]:
         """The questions that may be answered either way."""
-        return [
-            self._drawn(purpose) for purpose in self.asked if not (self.joins and purpose in NEEDED_TO_BEGIN)
-        ]
+        return [self._drawn(purpose) for purpose in self.asked if purpose not in NEEDED_TO_BEGIN]
 
     @property
     def circumstances(self) -> list[DesignField]:

@@ -64,6 +64,13 @@ class TestOwnPage:
     def test_is_quiet_while_nothing_ends(self, own, agreed):
         assert "Would you like this to go on?" not in own.get(reverse("record:consent")).content.decode()
 
+    def test_does_not_say_that_what_everything_rests_on_is_optional(self, own, patient, agreed):
+        page = own.get(reverse("record:answer", args=[change_sheet().pk])).content.decode()
+        before, _, after = page.partition("These are up to you")
+        assert "Everything else rests on these" in before
+        assert "Do you want to take part?" in before
+        assert "Do you want to take part?" not in after
+
     def test_yes_again_and_no_to_one_thing(self, own, patient, agreed):
         new = change_sheet()
         answers = {

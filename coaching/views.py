@@ -20,7 +20,6 @@ from pilot.web.lists import ListPage, Sort
 from pilot.web.past import PastParts
 from pilot.web.views import FormPage, Page, PageParts
 from referrals.models import BestTime, Reason, Referral, Status
-from referrals.selectors import words_beside_details
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -113,7 +112,6 @@ class Person(CoachingParts, Page):
             "past": [each for each in sessions if not each.is_booked],
             "goals": selectors.goals_of(self.actor, self.row),
             "replies": selectors.replies_of(self.actor, self.row.pk),
-            "detail_replies": words_beside_details(self.actor, self.row.patient),
             "call": selectors.latest_call(self.actor, self.row),
             "can_book": policies.can_book(self.row),
             "is_paused": self.row.status == Status.PAUSED,

@@ -48,6 +48,7 @@ from pilot.access import Actor, Permission, acting, action
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
 from pilot.people.policies import check_is_alive
+from pilot.people.restrictions.policies import check_not_restricted
 
 Answers = Mapping[Purpose, bool]
 
@@ -234,6 +235,9 @@ def _decide(
     new = _new_answers(stood, answers, sheet, joins=joins)
     check_sheet(sheet, locked)
     if any(new.values()):
+        if joins:
+            # Joining sets coaching in motion, which could not begin, nor be agreed to again later.
+            check_not_restricted(locked)
         _check_capable_and_free(how)
     begins_at = timezone.now() + COOLING_OFF if joins and not how.sooner else None
     Decision.objects.bulk_create(

@@ -56,10 +56,10 @@ class InformationSheetQuerySet(models.QuerySet["InformationSheet"]):
         return self.published().filter(format=sheet.format, language=sheet.language, readers=sheet.readers)
 
     def replaces(self, sheet: InformationSheet) -> InformationSheetQuerySet:
-        """Later published sheets of that kind that say something materially different."""
-        return self.of_the_kind(sheet).filter(
-            version__gt=sheet.version, change=InformationSheet.Change.MATERIAL
-        )
+        """Later published sheets for the same readers, in that language, that say something materially different, in
+        whatever format: what is true changes for all of them, and the easy one must not stay true for longer."""
+        same = self.published().filter(language=sheet.language, readers=sheet.readers)
+        return same.filter(version__gt=sheet.version, change=InformationSheet.Change.MATERIAL)
 
     def in_force(
         self, format: str = "plain", language: str = "en", readers: str = "adults"
@@ -190,7 +190,6 @@ class DecisionQuerySet(RecordQuerySet["Decision"]):
         """With `ends_on`, the first day on which a yes no longer holds: the day on which it lapses or, where the sheet that
         it rests on was materially changed, the end of the time for which it stands nevertheless."""
         later = InformationSheet.objects.published().filter(
-            format=OuterRef("sheet__format"),
             language=OuterRef("sheet__language"),
             readers=OuterRef("sheet__readers"),
             version__gt=OuterRef("sheet__version"),

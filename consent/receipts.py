@@ -54,6 +54,22 @@ def of_lapse(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]
     ]
 
 
+def of_mistaken_death() -> list[Line]:
+    return [
+        _line(
+            _("What happened"),
+            _("It was written down by mistake that you had died. We are sorry. It has been put right."),
+        ),
+        _line(_("What has stopped"), _("What you had agreed to, your coaching, and what was booked.")),
+        *kept(),
+        _unchanged(),
+        _line(
+            _("If you would like to go on"),
+            _("Say yes again whenever you like, on your own page or at your practice. You do not have to."),
+        ),
+    ]
+
+
 def of_correction(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]:
     return [
         *_lines(_("A yes was written down by mistake for"), [str(purpose.label) for purpose in ended]),

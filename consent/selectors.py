@@ -72,11 +72,12 @@ class ConsentRecord:
 
     @property
     def change(self) -> tuple[InformationSheet, InformationSheet] | None:
-        """The sheet that a yes rests on and the one in force, where that says something materially different."""
+        """The sheet that a yes rests on and the one of its format in force, where something was materially changed."""
         changed = next((each for each in self.agreed if each.changed_at), None)  # type: ignore[attr-defined]
         if changed is None or changed.sheet is None:
             return None
-        return changed.sheet, later(changed.sheet) or changed.sheet
+        now = later(changed.sheet)
+        return (changed.sheet, now) if now else None
 
     @property
     def ends_on(self) -> dt.date | None:
@@ -205,7 +206,6 @@ def _latest_yes(actor: Actor) -> DecisionQuerySet:
 def _materially_changed() -> list[int]:
     """The sheets that a later one of their kind says something materially different from: few, so named to the index."""
     later = InformationSheet.objects.published().filter(
-        format=OuterRef("format"),
         language=OuterRef("language"),
         readers=OuterRef("readers"),
         version__gt=OuterRef("version"),

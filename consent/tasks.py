@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from consent import selectors
 from consent.actions import announce_end, lapse
 from pilot.access import Actor, acting
@@ -35,6 +37,9 @@ def _for_each(name: str, find: Callable[[Actor], list[Any]], do: Callable[..., A
     for key in keys:
         try:
             do(Patient(pk=key), by=system)
+        except SoftTimeLimitExceeded:
+            # The next run goes on where this one had to stop.
+            raise
         except Exception:
             # The patient is named by their key alone: a log says nothing about a person.
             logger.exception("%s could not be done for patient %s; the next run tries again.", name, key)

@@ -17,6 +17,7 @@ from pilot.access import Actor, Permission, Role, action
 from pilot.access.grants import grant, revoke
 from pilot.people.models import Membership, Patient
 from pilot.people.policies import check_is_alive
+from pilot.people.restrictions.policies import check_not_restricted
 from referrals import codes
 from referrals.consequences import coaching_stopped
 from referrals.invitations.actions import cancel_invitations
@@ -55,6 +56,7 @@ def log_referral(
     # Locked: two receptionists may log the same person at once.
     patient = Patient.objects.select_for_update(of=("self",), no_key=True).get(pk=patient.pk)
     check_is_alive(patient)
+    check_not_restricted(patient)
     if not patient_asked:
         check_may_be_raised(patient)
     if Referral.objects.of(patient).open().exists():

@@ -46,7 +46,7 @@ _ALLOCATED = f"""
                 AND latest.sheet_id <> ALL (ARRAY(
                     SELECT old.id FROM public.consent_informationsheet old
                     JOIN public.consent_informationsheet later ON later.version > old.version
-                        AND (later.format, later.language, later.readers) = (old.format, old.language, old.readers)
+                        AND (later.language, later.readers) = (old.language, old.readers)
                         AND later.change = 'material'
                         AND (later.published_at AT TIME ZONE '{settings.TIME_ZONE}')::date + {STANDS_AFTER_CHANGE.days}
                             <= (SELECT pilot.today()))))

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from consent.policies import check_may_be_raised
 from pilot.access import Permission, may
+from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people import selectors as people
 from pilot.people.models import Patient
 from pilot.web import formats
@@ -170,7 +171,7 @@ class Invite(FormPage):
         ways = {channel.LETTER: patient.address or gettext("No address: hand it to them")}
         if patient.email:
             ways[channel.EMAIL] = patient.email
-        if patient.phone and patient.message_is_safe:
+        if patient.phone and patient.message_is_safe and not are_texts_stopped(patient):
             ways[channel.SMS] = formats.phone(patient.phone)
         return {"channels": [(each.value, each.label) for each in ways], "hints": ways}
 

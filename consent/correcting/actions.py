@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from django.core.exceptions import ValidationError
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from consent import consequences, receipts
 from consent.actions import keep_receipt
 from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
-from consent.policies import has_joined, lapses_on, standing, what_would_stop
+from consent.policies import standing, what_would_stop
 from pilot.access import Actor, Permission, action
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
@@ -19,7 +18,8 @@ from pilot.people.models import Patient
 def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Actor) -> Decision:
     """Put right an answer that was recorded by mistake; both stay visible, with the reason.
 
-    Only what stands can be corrected, and only a yes or a no: what was stopped begins again by asking again.
+    Only what stands can be corrected, only a yes or a no, and never into a yes: what was stopped, or was a yes all along,
+    begins by asking again, since a yes is nobody's but the patient's.
     A yes that never was takes with it everything that rested on it, exactly as a withdrawal does.
     """
     patient = Patient.objects.get(pk=decision.patient_id)
@@ -29,7 +29,7 @@ def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Act
         raise StaleVersion
     if not reason.strip():
         raise ValidationError({"reason": _("Say what was recorded by mistake.")})
-    _check_correction(decision, answer, joined=has_joined(stood))
+    _check_correction(decision, answer)
     ending = what_would_stop(stood, [purpose]) if decision.answer == Decision.Answer.GIVEN else []
     corrections = [
         _correction(each, answer if each == decision else Decision.Answer.CORRECTED, reason.strip(), by=by)
@@ -43,7 +43,7 @@ def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Act
     return next(each for each in corrections if each.corrects_id == decision.pk)
 
 
-def _check_correction(decision: Decision, answer: Decision.Answer, *, joined: bool) -> None:
+def _check_correction(decision: Decision, answer: Decision.Answer) -> None:
     correctable = (Decision.Answer.GIVEN, Decision.Answer.REFUSED)
     if decision.answer not in correctable or answer not in (*correctable, Decision.Answer.CORRECTED):
         raise ValidationError(_("Only a yes or a no can be corrected. Ask the patient again instead."))
@@ -54,13 +54,18 @@ def _check_correction(decision: Decision, answer: Decision.Answer, *, joined: bo
         raise ValidationError(
             {"answer": _("Record it as “recorded by mistake”: a no before joining is not kept.")}
         )
-    if answer == Decision.Answer.GIVEN and not joined:
-        raise ValidationError({"answer": _("The patient does not take part now. Ask them again instead.")})
+    if answer == Decision.Answer.GIVEN:
+        # With the sheet, the statement and the receipt that every yes has.
+        raise ValidationError(
+            {
+                "answer": _(
+                    "A yes is never put in afterwards. Record that this was a mistake, and ask them again."
+                )
+            }
+        )
 
 
 def _correction(decision: Decision, answer: Decision.Answer, reason: str, *, by: Actor) -> Decision:
-    is_given = answer == Decision.Answer.GIVEN
-    decided_on = timezone.localdate(decision.created_at)
     return Decision(
         patient_id=decision.patient_id,
         practice_id=decision.practice_id,
@@ -74,8 +79,6 @@ def _correction(decision: Decision, answer: Decision.Answer, reason: str, *, by:
         capacity_not_in_doubt=decision.capacity_not_in_doubt,
         freely_given=decision.freely_given,
         patient_asked=decision.patient_asked,
-        lapses_on=lapses_on(Purpose(decision.purpose), decided_on) if is_given else None,
-        begins_at=decision.begins_at if is_given else None,
         corrects=decision,
         correction_reason=reason,
     )

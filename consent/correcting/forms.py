@@ -23,8 +23,6 @@ class CorrectionForm(Form):
     def __init__(self, *args: Any, decision: Decision, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(Decision.Answer.CORRECTED.value, _("They were not asked, or gave no answer"))]
-        if decision.answer == Decision.Answer.REFUSED:
-            choices.insert(0, (Decision.Answer.GIVEN.value, _("They said yes")))
-        elif decision.purpose not in NEEDED_TO_BEGIN:
+        if decision.answer == Decision.Answer.GIVEN and decision.purpose not in NEEDED_TO_BEGIN:
             choices.insert(0, (Decision.Answer.REFUSED.value, _("They said no")))
         self.fields["answer"].choices = choices  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ class Permission(TextChoices):
 
     SEE_PATIENTS = "see_patients", "see a patient's name, contact details and needs"
     REGISTER_PATIENTS = "register_patients", "add a patient and correct their details"
+    SEE_WORDS_ON_DETAILS = "see_words_on_details", "see what a patient says about the details kept of them"
     SEE_REFERRALS = "see_referrals", "see referrals and how they stand"
     LOG_REFERRALS = "log_referrals", "log a referral"
     IMPORT_REFERRALS = "import_referrals", "import referrals from a file"
@@ -112,6 +113,7 @@ ROLES: dict[Role, Duties] = {
         {
             Reach.PRACTICE: (
                 P.SEE_PATIENTS,
+                P.SEE_WORDS_ON_DETAILS,
                 P.REGISTER_PATIENTS,
                 P.SEE_REFERRALS,
                 P.LOG_REFERRALS,
@@ -133,6 +135,7 @@ ROLES: dict[Role, Duties] = {
         {
             Reach.PRACTICE: (
                 P.SEE_PATIENTS,
+                P.SEE_WORDS_ON_DETAILS,
                 P.REGISTER_PATIENTS,
                 P.SEE_REFERRALS,
                 P.LOG_REFERRALS,
@@ -186,6 +189,7 @@ ROLES: dict[Role, Duties] = {
             Reach.SELF: (
                 P.SEE_OWN_RECORD,
                 P.SEE_PATIENTS,
+                P.SEE_WORDS_ON_DETAILS,
                 P.SEE_REFERRALS,
                 P.CHANGE_SUPPORT,
                 P.SEE_CONSENT,
@@ -236,6 +240,7 @@ ROLES: dict[Role, Duties] = {
         {
             Reach.EVERYWHERE: (
                 P.SEE_PATIENTS,
+                P.SEE_WORDS_ON_DETAILS,
                 P.REGISTER_PATIENTS,
                 P.SEE_REFERRALS,
                 P.LOG_REFERRALS,

@@ -21,6 +21,7 @@ from pilot.access.records import Record
 from pilot.outbox import ledger, sending, wording
 from pilot.outbox.models import Message, MessageQuerySet
 from pilot.outbox.policies import address_for, has_died, preferred_channel, sends_texts
+from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Patient
 
 # How long to wait before each further attempt. After the last one a person decides.
@@ -104,8 +105,7 @@ def claim(message: Message, *, by: Actor) -> bool:
     row = _locked(message, Message.Status.DUE, or_skip=True)
     if row is None or row.channel == Message.Channel.LETTER:
         return False
-    if not _may_still_go(row):
-        _settle(row, Message.Status.STOPPED)
+    if _stays_here(row):
         return False
     row.status, row.claimed_at, row.attempts = Message.Status.SENDING, timezone.now(), row.attempts + 1
     row.save(update_fields=["status", "claimed_at", "attempts"])
@@ -123,8 +123,8 @@ def send(message: Message, *, by: Actor) -> str:
     row = _locked(message, Message.Status.SENDING)
     if row is None:
         return ""
-    if not _may_still_go(row):
-        return _settle(row, Message.Status.STOPPED)
+    if _stays_here(row):
+        return row.status
     outcome = _hand_over(row)
     if outcome is sending.Outcome.SENT:
         return _settle(row, Message.Status.SENT)
@@ -183,9 +183,7 @@ def settle_by_hand(message: Message, *, arrived: bool, by: Actor) -> Message:
         if row.status == Message.Status.NOT_SENT:
             ledger.note_left(row)
         _settle(row, Message.Status.SENT)
-    elif not _may_still_go(row):
-        _settle(row, Message.Status.STOPPED)
-    else:
+    elif not _stays_here(row):
         row.status, row.due_at, row.attempts = Message.Status.DUE, timezone.now(), 0
         row.address = address_for(row.patient, Message.Channel(row.channel))
         row.save(update_fields=["status", "due_at", "attempts", "address"])
@@ -208,6 +206,8 @@ def _hand_over(message: Message) -> sending.Outcome:
 def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> None:
     if channel == Message.Channel.SMS and not patient.message_is_safe:
         raise ValidationError(_("It is not safe to send this person a text message. Choose another way."))
+    if channel == Message.Channel.SMS and are_texts_stopped(patient):
+        raise ValidationError(_("Somebody answered STOP to texts at this number. Choose another way."))
     if channel == Message.Channel.SMS and not sends_texts():
         raise ValidationError(_("Text messages are not set up here. Choose another way."))
     if not address and channel != Message.Channel.LETTER:
@@ -218,6 +218,23 @@ def _may_still_go(message: Message) -> bool:
     if message.called_off_at is not None or has_died(message.patient_id):
         return False
     return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
+
+
+def _stays_here(message: Message) -> bool:
+    """Whether it may not go any more, in which case it is stopped. Where that is because somebody answered STOP to texts at
+    that number, what has to be said all the same waits as a letter."""
+    may_go = _may_still_go(message)
+    is_text = message.channel == Message.Channel.SMS
+    is_held_back = may_go and is_text and are_texts_stopped(message.patient, message.address)
+    if may_go and not is_held_back:
+        return False
+    if is_held_back and message.is_notice:
+        message.channel, message.address = Message.Channel.LETTER, message.patient.address
+        message.status = Message.Status.DUE
+        message.save(update_fields=["channel", "address", "status"])
+    else:
+        _settle(message, Message.Status.STOPPED)
+    return True
 
 
 def _locked(message: Message, *statuses: Message.Status, or_skip: bool = False) -> Message | None:
@@ -252,8 +269,8 @@ def _settle(message: Message, status: Message.Status) -> str:
 
 
 def _again_later(message: Message) -> str:
-    if not _may_still_go(message):
-        return _settle(message, Message.Status.STOPPED)
+    if _stays_here(message):
+        return message.status
     if message.attempts > len(PAUSES):
         return _settle(message, Message.Status.NOT_SENT)
     message.status, message.due_at = Message.Status.DUE, timezone.now() + PAUSES[message.attempts - 1]

@@ -12,6 +12,7 @@ from consent.policies import ended_by_the_calendar
 from pilot.access import Actor, Role
 from pilot.outbox import actions
 from pilot.outbox.models import Message
+from pilot.outbox.policies import in_the_day
 from pilot.people.models import Patient
 
 
@@ -36,8 +37,10 @@ def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor)
     count = actions.stop_purposes(patient, purposes, by=by)
     if by.role is not Role.PATIENT:
         ended = [purpose.label for purpose in purposes]
-        template = "lapsed" if ended_by_the_calendar(patient, purposes) else "withdrawn"
-        actions.post(patient, template=template, context={"ended": ended}, by=by)
+        if ended_by_the_calendar(patient, purposes):
+            actions.post(patient, template="lapsed", context={"ended": ended}, due_at=in_the_day(), by=by)
+        else:
+            actions.post(patient, template="withdrawn", context={"ended": ended}, by=by)
     if not count:
         return None
     return ngettext(
@@ -57,4 +60,4 @@ def tell_of_end(patient: Patient, reminders: Collection[Reminder], *, by: Actor)
         "ends_on": min(each.ends_on for each in reminders),
         "has_changed": any(each.why == Reminder.Why.CHANGED for each in reminders),
     }
-    actions.post(patient, template="ends_soon", context=context, by=by)
+    actions.post(patient, template="ends_soon", context=context, due_at=in_the_day(), by=by)

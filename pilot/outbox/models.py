@@ -161,7 +161,7 @@ class ReceivedText(Record):
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     number = models.CharField(max_length=15, help_text="As its digits.")
-    text = models.CharField(max_length=1000)
+    text = models.CharField(max_length=1000, blank=True)
     is_stop = models.BooleanField()
     reference = models.CharField(max_length=80, help_text="What the service that received it knows it by.")
     called_at = models.DateTimeField(null=True)

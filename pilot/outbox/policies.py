@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from uuid import UUID
 
 from django.conf import settings
+from django.utils import timezone
 
 from pilot.outbox.models import Message
 from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Contact, Patient
 
+MORNING, EVENING = 9, 20
+
 
 def has_died(patient_id: UUID) -> bool:
     """Whether nobody writes to this patient any more, whatever about."""
     return Patient.objects.filter(pk=patient_id, died_on__isnull=False).exists()
+
+
+def in_the_day() -> dt.datetime:
+    """Now, or nine in the morning where it is night: for what goes out by the clock and not because of anybody."""
+    now = timezone.localtime()
+    if MORNING <= now.hour < EVENING:
+        return now
+    day = now.date() + dt.timedelta(days=1 if now.hour >= EVENING else 0)
+    return timezone.make_aware(dt.datetime.combine(day, dt.time(MORNING)))
 
 
 def sends_texts() -> bool:

@@ -8,11 +8,11 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from consent import consequences
-from consent.actions import end_by_death
-from consent.models import Purpose
+from consent import consequences, receipts
+from consent.actions import end_by_death, keep_receipt
+from consent.models import Purpose, Receipt
 from pilot.access import Actor, Permission, action
-from pilot.outbox.actions import stop_all
+from pilot.outbox.actions import post, stop_all
 from pilot.people.actions import close_account, reopen_account
 from pilot.people.models import Patient
 from referrals.actions import end_by_death as end_referral_by_death
@@ -45,7 +45,8 @@ def record_death(patient: Patient, *, died_on: dt.date, by: Actor) -> Patient:
 
 @action("patient.death_undone", Permission.REGISTER_PATIENTS, exclusive=True)
 def undo_death(patient: Patient, *, by: Actor) -> Patient:
-    """Put right that somebody was written down as dead. They can sign in again; nothing that ended begins by itself."""
+    """Put right that somebody was written down as dead. They can sign in again, and a receipt and a notice tell them what
+    happened; nothing that ended begins by itself."""
     current = _locked(patient)
     if current.died_on is None:
         raise ValidationError(_("Nothing of the kind is written down."))
@@ -53,6 +54,8 @@ def undo_death(patient: Patient, *, by: Actor) -> Patient:
     current.move_on()
     current.save(force_update=True)
     reopen_account(current, by=by)
+    keep_receipt(current, Receipt.Kind.CORRECTED, receipts.of_mistaken_death(), by=by)
+    post(current, template="news", context={}, by=by)
     return current
 
 

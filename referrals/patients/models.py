@@ -12,7 +12,10 @@ from pilot.people.models import Organisation, Patient
 
 
 class DetailReply(Record):
-    """The patient's own words beside their details, for ever: what they asked to correct, and stays as it is."""
+    """The patient's own words beside their details, for ever: what they asked to correct, and stays as it is.
+
+    They were told that their practice and the guardian read them. No coach does.
+    """
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
@@ -21,7 +24,7 @@ class DetailReply(Record):
     objects = RecordQuerySet["DetailReply"].as_manager()
 
     privacy = Personal(
-        see=Permission.SEE_PATIENTS,
+        see=Permission.SEE_WORDS_ON_DETAILS,
         patient="patient_id",
         practice="practice_id",
         default="identity",

@@ -79,6 +79,11 @@ def case(pilot, coach):
     return factories.make_case(pilot, coach)
 
 
+@pytest.fixture
+def themselves_of_case(case):
+    return factories.patient_actor(case.patient)
+
+
 def visible(coach, referral):
     with acting(coach, "test.looked"):
         return Referral.objects.visible_to(coach).filter(pk=referral.pk).exists()
@@ -279,10 +284,19 @@ class TestMaterialChange:
         tasks.announce_ends()
         assert reminders(case.patient) == []
 
-    @pytest.mark.parametrize("other", [{"format": "easy_read"}, {"language": "cy"}, {"readers": "young"}])
-    def test_nor_does_one_of_another_kind_of_sheet(self, case, other):
+    @pytest.mark.parametrize("other", [{"language": "cy"}, {"readers": "young"}])
+    def test_nor_does_one_in_another_language_or_for_other_readers(self, case, other):
         self.changed(days_ago=400, **other)
         assert is_held(case.patient) == [True, True]
+
+    def test_what_changed_in_one_format_changed_in_all(self, coach, case, themselves_of_case, online):
+        """Or who agreed to the easy one would go on for longer, and the others could renew on it."""
+        easy = factories.make_sheet(format="easy_read", change="minor")
+        self.changed(days_ago=STANDS_AFTER_CHANGE.days, format="plain")
+        assert is_held(case.patient) == [False, False]
+        assert not visible(coach, case)
+        with pytest.raises(ValidationError, match="has changed since"):
+            decide(case.patient, YES_TO_BOTH, sheet=easy, how=online, by=themselves_of_case)
 
     def test_a_draft_changes_nothing(self, case):
         with acting(factories.TESTS, "test.made"):

@@ -206,14 +206,17 @@ class TestCorrecting:
         with acting(factories.TESTS, "test.looked", patients=[taking_part.pk]):
             assert Receipt.objects.filter(kind=Receipt.Kind.CORRECTED).count() == 1
 
-    def test_a_yes_written_down_as_no_holds_from_the_day_it_was_given(
-        self, patient, themselves, receptionist, sheet, online
-    ):
+    def test_nobody_makes_a_yes_of_a_no(self, patient, themselves, receptionist, sheet, online):
         answers = {**dict.fromkeys(NEEDED_TO_BEGIN, True), Purpose.REMINDERS: False}
         decide(patient, answers, sheet=sheet, how=online, by=themselves)
         mistaken = latest(patient, Purpose.REMINDERS)
-        correction = correct(mistaken, Decision.Answer.GIVEN, "He had said yes", by=receptionist)
-        assert correction.lapses_on == latest(patient, Purpose.TAKE_PART).lapses_on
+        with pytest.raises(ValidationError, match="A yes is never put in afterwards"):
+            correct(mistaken, Decision.Answer.GIVEN, "He had said yes", by=receptionist)
+        assert latest(patient, Purpose.REMINDERS) == mistaken
+        # What can be done: it was a mistake, and they are asked again.
+        correct(mistaken, Decision.Answer.CORRECTED, "Ticked the wrong line", by=receptionist)
+        decide(patient, {Purpose.REMINDERS: True}, sheet=sheet, how=online, by=themselves)
+        assert latest(patient, Purpose.REMINDERS).answer == "given"
 
     def test_is_refused_for_what_does_not_stand_any_more(self, taking_part, themselves, receptionist):
         old = latest(taking_part, Purpose.REMINDERS)
@@ -242,5 +245,5 @@ class TestCorrecting:
         withdraw(patient, by=themselves)
         with pytest.raises(ValidationError, match="Only a yes or a no"):
             correct(latest(patient, Purpose.TAKE_PART), Decision.Answer.GIVEN, "A slip", by=receptionist)
-        with pytest.raises(ValidationError, match="does not take part now"):
+        with pytest.raises(ValidationError, match="A yes is never put in afterwards"):
             correct(latest(patient, Purpose.REMINDERS), Decision.Answer.GIVEN, "A slip", by=receptionist)

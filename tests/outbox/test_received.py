@@ -4,13 +4,15 @@ import datetime as dt
 import json
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from consent.models import NEEDED_TO_BEGIN, Purpose
 from consent.policies import holds
-from pilot.access import Role, acting
+from pilot.access import Actor, Role, acting
+from pilot.outbox import actions, sending
 from pilot.outbox.models import Message, ReceivedText
 from pilot.outbox.policies import can_text, preferred_channel
 from pilot.outbox.received.policies import digits_of, is_stop
@@ -30,12 +32,16 @@ def agreed(settings, tmp_path):
 
 @pytest.fixture
 def texting(pilot):
-    return factories.make_patient(
+    """Somebody whom a text of ours has reached."""
+    patient = factories.make_patient(
         pilot.practice,
         phone="+44 7700 900018",
         message_is_safe=True,
         preferred_contact=Contact.SMS,
     )
+    sent = {"status": "sent", "sent_at": timezone.now(), "purpose": ""}
+    factories.MessageFactory(patient=patient, channel="sms", address=patient.phone, **sent)
+    return patient
 
 
 @pytest.fixture
@@ -132,6 +138,13 @@ class TestStop:
         bring()
         assert [len(kept(each)) for each in (texting, elsewhere, nobody)] == [1, 1, 0]
 
+    def test_what_it_says_is_kept_only_for_whoever_was_texted_there(self, pilot, texting):
+        """A household shares a number, and a number goes to somebody else: others learn that somebody wrote, not what."""
+        elsewhere = factories.make_patient(pilot.other_practice, phone="07700900018")
+        bring("Tell my coach I am not well")
+        assert [each.text for each in kept(texting)] == ["Tell my coach I am not well"]
+        assert [each.text for each in kept(elsewhere)] == [""]
+
     def test_anything_else_stops_nothing_and_is_for_the_practice(self, texting, desk):
         bring("I cannot go on")
         with looking(texting):
@@ -140,6 +153,75 @@ class TestStop:
         assert texting.name in page
         [text] = kept(texting)
         assert "I cannot go on" in desk.get(reverse("outbox:called", args=[text.pk])).content.decode()
+
+
+class TestWhatWasOnItsWay:
+    """STOP comes at any moment of a message's life: whatever is handed over afterwards is no text."""
+
+    WORKER = Actor.system("outbox.send_due")
+
+    @pytest.fixture
+    def handed_over(self, monkeypatch):
+        gone = []
+
+        def hand_over(message):
+            gone.append(message.pk)
+            return sending.Outcome.SENT
+
+        monkeypatch.setattr(sending, "hand_over", hand_over)
+        return gone
+
+    def text(self, patient, purpose=Purpose.REMINDERS, **columns):
+        factories.give_consent(patient, *NEEDED_TO_BEGIN, Purpose.REMINDERS)
+        return factories.MessageFactory(
+            patient=patient, channel="sms", address=patient.phone, purpose=purpose, **columns
+        )
+
+    def now(self, message):
+        with acting(factories.TESTS, "test.looked"):
+            message.refresh_from_db()
+        return message.status, message.channel
+
+    def test_claimed_before_it(self, texting, handed_over):
+        reminder, notice = self.text(texting), self.text(texting, purpose="")
+        for each in (reminder, notice):
+            assert actions.claim(each, by=self.WORKER)
+        bring()
+        for each in (reminder, notice):
+            actions.send(each, by=self.WORKER)
+        assert handed_over == []
+        assert self.now(reminder) == ("stopped", "sms")
+        assert self.now(notice) == ("due", "letter")
+
+    def test_to_be_tried_again(self, texting, monkeypatch):
+        reminder = self.text(texting)
+        assert actions.claim(reminder, by=self.WORKER)
+        monkeypatch.setattr(sending, "hand_over", lambda message: sending.Outcome.LATER)
+        actions.send(reminder, by=self.WORKER)
+        bring()
+        assert not actions.claim(reminder, by=self.WORKER)
+        assert self.now(reminder) == ("stopped", "sms")
+
+    def test_sent_once_more_by_hand(self, texting, desk):
+        failed = self.text(texting, status="not_sent", attempts=6)
+        bring()
+        actions.settle_by_hand(failed, arrived=False, by=self.WORKER)
+        assert self.now(failed) == ("stopped", "sms")
+
+    def test_written_after_it(self, pilot, texting):
+        bring()
+        with (
+            acting(self.WORKER, "test.wrote", patients=[texting.pk]),
+            pytest.raises(ValidationError, match="answered STOP"),
+        ):
+            actions.post(texting, template="news", context={}, channel="sms", by=self.WORKER)
+
+    def test_an_invitation_is_not_offered_by_text(self, pilot, texting, desk):
+        referral = factories.make_referral(texting)
+        address = reverse("referrals:invite", args=[referral.pk])
+        assert 'value="sms"' in desk.get(address).content.decode()
+        bring()
+        assert 'value="sms"' not in desk.get(address).content.decode()
 
 
 class TestTheDoor:
@@ -158,6 +240,7 @@ class TestTheDoor:
         [
             "", "{", "[]", "1", '{"id": "x"}', '{"id": 1, "source_number": "447700900018", "message": "STOP"}',
             '{"id": "x", "source_number": "447700900018", "message": "a\\u0000b"}', "\xff".encode("latin-1"),
+            "[" * 9_000, '{"id": "\\ud800", "source_number": "447700900018", "message": "STOP"}',
             json.dumps({"id": "x" * 81, "source_number": "447700900018", "message": "STOP"}),
             json.dumps({"id": "x", "source_number": "447700900018", "message": "y" * 30_000}),
         ],

@@ -110,8 +110,11 @@ def test_what_is_not_corrected_has_the_patients_words_beside_it_for_ever(case: C
     assert ASKED in page(case.browser, "details")
     at_desk = browser_of(case.receptionist).get(reverse("referrals:patient", args=[case.patient.pk]))
     coaching = browser_of(case.coach).get(reverse("coaching:person", args=[case.referral.pk]))
-    for shown in (at_desk, coaching):
-        assert ASKED in shown.content.decode()
+    assert ASKED in at_desk.content.decode()
+    # They were told that their practice and the guardian read it.
+    assert ASKED not in coaching.content.decode()
+    with acting(case.coach, "test.looked"):
+        assert not DetailReply.objects.exists()
     with (
         acting(case.receptionist, "test.changed", patients=[case.patient.pk]),
         pytest.raises(DatabaseError),

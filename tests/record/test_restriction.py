@@ -13,14 +13,15 @@ from django.utils import timezone
 
 from coaching.actions import add_goal, book, cancel, raise_distress, record_held
 from coaching.models import Session, SessionStatus
-from consent.actions import withdraw
-from consent.models import Purpose
+from consent.actions import How, decide, withdraw
+from consent.models import NEEDED_TO_BEGIN, Decision, Purpose
 from consent.policies import check_may_be_raised, holds
 from pilot.access import Actor, Role, acting
 from pilot.dashboards.counting import practice_months
 from pilot.outbox.actions import claim, post
 from pilot.outbox.models import Message
 from pilot.outbox.tasks import SENDER
+from pilot.people.restrictions.actions import end_restriction
 from pilot.people.restrictions.models import Restriction
 from pilot.people.restrictions.policies import Restricted, is_restricted
 from pilot.record.models import Kind, Outcome
@@ -160,3 +161,14 @@ def test_a_restricted_patient_can_still_agree_and_refuse(case: Case, guardian: A
     with pytest.raises(ValidationError):
         add_goal(case.referral, "A goal", by=case.actor)
     assert case.browser.get(reverse("record:consent")).status_code == 200
+
+
+def test_nobody_joins_into_a_restriction_and_gets_stuck(case: Case, guardian: Actor) -> None:
+    withdraw(case.patient, by=case.actor)
+    restrict(case, guardian)
+    yes = dict.fromkeys(NEEDED_TO_BEGIN, True)
+    how = How(Decision.Method.ONLINE, capacity_not_in_doubt=True, freely_given=True)
+    with pytest.raises(Restricted):
+        decide(case.patient, yes, sheet=factories.make_sheet(), how=how, by=case.actor)
+    assert end_restriction(case.patient, by=case.actor)
+    assert decide(case.patient, yes, sheet=factories.make_sheet(), how=how, by=case.actor)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from coaching.models import SessionStatus
 from consent import tasks as calendar
 from consent.actions import How, record_decisions
-from consent.models import NEEDED_TO_BEGIN, Decision, Purpose
+from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
 from consent.policies import holds
 from pilot.access import Actor, Role, acting
 from pilot.access.projections import compare
@@ -140,6 +140,9 @@ def test_a_mistake_is_put_right_and_nothing_begins_by_itself(case: Referral, des
     with pytest.raises(ValidationError, match="written down already"):
         record_death(case.patient, died_on=today(), by=desk)
     undo_death(case.patient, by=desk)
+    with looking(case.patient):  # type: ignore[attr-defined]
+        assert "We are sorry" in str(Receipt.objects.get(patient=case.patient, kind="corrected").lines)
+        assert Message.objects.filter(patient=case.patient, template="news", status="due").exists()
     browser = factories.sign_in(Client(), factories.patient_actor(case.patient))
     assert browser.get(reverse("record:home")).status_code == 200
     with acting(factories.TESTS, "test.looked"):

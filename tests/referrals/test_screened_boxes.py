@@ -41,7 +41,6 @@ REASONS = {
     "consent.Representative.name": "a name; on no page of a coach's",
     "consent.Representative.seen": "a paper and its date; on no page of a coach's",
     "coaching.Reply.words": "patients choose what to tell; the page says that the coach can read it",
-    "referrals.DetailReply.words": "patients choose what to tell; the page says who reads it",
     "record.Request.about_relation": "the name of a table",
     "record.Request.about_row": "the key of a row",
     "record.Request.extended_because": "why the guardian needs more time",

@@ -12,13 +12,16 @@ from pilot.people.models import Patient
 LONGEST = 1000
 
 
-@action("text.received", Permission.SEND_MESSAGES)
-def receive(patient: Patient, *, number: str, text: str, reference: str, by: Actor) -> ReceivedText:
+@action("text.received", Permission.SEND_MESSAGES, exclusive=True)
+def receive(
+    patient: Patient, *, number: str, text: str, reference: str, keep_words: bool, by: Actor
+) -> ReceivedText:
     """Keep a text that came from the patient's number, for the practice to call about. Safe to repeat.
 
-    After STOP no text goes to that number: what waits to go there is held back, and a letter says what a notice has to
-    say. Nothing else changes: to leave the pilot is the patient's own decision, and a text may come from anybody who
-    holds the phone.
+    Its words are kept only where they may be an answer to a text of ours (`keep_words`): a number may be shared. After STOP
+    no text goes to that number: what waits to go there is held back, and a letter says what a notice has to say. Exclusive,
+    so that no text is written or handed over beside it. Nothing else changes: to leave the pilot is the patient's own
+    decision, and a text may come from anybody who holds the phone.
     """
     kept, is_new = ReceivedText.objects.get_or_create(
         patient=patient,
@@ -26,7 +29,7 @@ def receive(patient: Patient, *, number: str, text: str, reference: str, by: Act
         defaults={
             "practice_id": Patient.objects.values_list("practice_id", flat=True).get(pk=patient.pk),
             "number": digits_of(number),
-            "text": text[:LONGEST],
+            "text": text[:LONGEST] if keep_words else "",
             "is_stop": is_stop(text),
         },
     )

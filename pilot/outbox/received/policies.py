@@ -35,7 +35,8 @@ def with_number(patients: PatientQuerySet, number: str) -> PatientQuerySet:
     return patients.annotate(last_digits=Right(only_digits, _LAST_DIGITS)).filter(last_digits=wanted[1:])
 
 
-def are_texts_stopped(patient: Patient) -> bool:
-    """Whether somebody wrote STOP from the number that the patient has now, and nobody has asked for texts since."""
-    stopping = ReceivedText.objects.filter(patient=patient, number=digits_of(patient.phone)).stopping()
-    return bool(patient.phone) and stopping.exists()
+def are_texts_stopped(patient: Patient, number: str = "") -> bool:
+    """Whether somebody wrote STOP from this number (the one that the patient has now, unless told), and nobody has asked for
+    texts since."""
+    digits = digits_of(number or patient.phone)
+    return bool(digits) and ReceivedText.objects.filter(patient=patient, number=digits).stopping().exists()

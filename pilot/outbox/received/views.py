@@ -44,8 +44,15 @@ class Received(PublicView):
         if told is None:
             return HttpResponse(status=400)
         number, text, reference = told
-        for patient in selectors.whose(self.actor, number):
-            receive(patient, number=number, text=text, reference=reference, by=self.actor)
+        for patient, was_texted in selectors.whose(self.actor, number):
+            receive(
+                patient,
+                number=number,
+                text=text,
+                reference=reference,
+                keep_words=was_texted,
+                by=self.actor,
+            )
         return HttpResponse(status=204)
 
 
@@ -62,9 +69,9 @@ def _text_in(request: HttpRequest) -> tuple[str, str, str] | None:
     try:
         told = json.loads(request.body)
         parts = told["source_number"], told["message"], told["id"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if not all(isinstance(part, str) and part and "\0" not in part for part in parts):
+        if not all(isinstance(part, str) and part and "\0" not in part and part.encode() for part in parts):
+            return None
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     number, text, reference = parts
     return (number, text, reference) if len(reference) <= 80 else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -88,7 +89,12 @@ class TakeFile(Own, FormPage):
             return self.show_form(form, status=422)
         if not is_there(self.row, self.part):
             return self.show_form(self._form(), status=409)
-        content = take(self.row, self.part, by=self.actor)
+        try:
+            content = take(self.row, self.part, by=self.actor)
+        except ValidationError:
+            # Another click was quicker. The page reads how it stands now.
+            self.row = self.get_row()
+            return self.show_form(self._form(), status=409)
         name = f"my-record-{timezone.localdate():%Y-%m-%d}.{self.part.value}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return HttpResponse(content, content_type=TYPES[self.part], headers=headers)

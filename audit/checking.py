@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.db import DatabaseError, connections, models, transaction
+from django.db import connections, models, transaction
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from audit.erasure.retention import YEARS
 from audit.privacy import declared, privacy_of
@@ -26,8 +27,7 @@ from audit.triggers import kept_columns, shapes
 ALIAS = "auditor"
 BATCH = 2000
 CHANGES = "('created', 'changed', 'deleted')"
-# A row was written before events said which columns it had: nothing can be said of its digest.
-OLDER = "older"
+OLDER = "older"  # Written before events said which columns there were: nothing can be said of the digest.
 
 # What may be wrong, and what it means. In place of the braces stand the columns that differ.
 SAYS = {
@@ -127,75 +127,38 @@ class Check:
 
 
 def first_event(since: str) -> int:
-    """The number of the first event that was asked for: by its number, or by a day like 2026-11-02.
+    """The number of the first event that was asked for: by its number, or by a day like 2026-11-02 where the pilot is.
 
-    Refused (CannotCheckError) for anything else.
+    Refused (CannotCheckError) for anything else, and for what has not come yet: it would look as if all were well.
     """
     if since.isascii() and since.isdecimal():
-        return int(since)
+        return _event_that_is_there(since)
     try:
         day = dt.date.fromisoformat(since)
     except ValueError:
-        raise CannotCheckError(f"“{since}” is neither a day like 2026-11-02 nor an event’s number.") from None
+        raise CannotCheckError(
+            f"“{since[:40]}” is neither a day like 2026-11-02 nor an event’s number."
+        ) from None
+    if day > timezone.localdate():
+        raise CannotCheckError(f"{day} is yet to come: there is nothing to check from then on.")
     with _reading() as cursor:
         cursor.execute(
-            "SELECT coalesce(min(id), 0) FROM public.audit_event WHERE at >= %s::date::timestamptz", [day]
+            "SELECT coalesce(min(id), 0) FROM public.audit_event WHERE at >= %s::date::timestamp AT TIME ZONE %s",
+            [day, settings.TIME_ZONE],
         )
         return int(cursor.fetchone()[0])
 
 
-def report(since: str, write: Callable[[str], Any], *, as_json: bool = False) -> int:
-    """Check and tell, a difference at a time. Returns 0 where all agrees, 1 where something differs, 2 where nothing could
-    be checked."""
-    try:
-        check = Check(first_event(since) if since else 0)
-        found = _write_json(check, write) if as_json else _write_sentences(check, write)
-    except (CannotCheckError, DatabaseError) as error:
-        write(json.dumps({"error": str(error)}) if as_json else f"Nothing could be checked. {error}")
-        return 2
-    return 1 if found else 0
-
-
-def _write_sentences(check: Check, write: Callable[[str], Any]) -> int:
-    found = 0
-    for each in check:
-        found += 1
-        where = f"{each.table} {each.key or '(no key)'}" + (f", event {each.event}" if each.event else "")
-        write(f"{where}: {each.sentence}")
-    write(
-        f"Held against each other: {check.rows} rows, {check.versions} lines of history, {check.events} events"
-        + (f" from number {check.since} on." if check.since else ".")
-    )
-    if check.older:
-        write(f"{check.older} were written in an older form of which not all is known any more: not checked.")
-    if found:
-        write(
-            f"{found} differences. Correct nothing yet: keep this list, make a copy of the database as it is, and tell the"
-            " Caldicott Guardian. `manage.py audit verify` says whether events were changed as well; a backup from before"
-            " says what stood there."
+def _event_that_is_there(since: str) -> int:
+    with _reading() as cursor:
+        cursor.execute("SELECT coalesce(max(id), 0) FROM public.audit_event")
+        newest = int(cursor.fetchone()[0])
+    # A number has no more digits than this; a day without its hyphens is one that no event has reached.
+    if len(since) > 19 or int(since) > newest:
+        raise CannotCheckError(
+            f"The newest event is {newest}, and {since[:19]} is beyond it. A day is written like 2026-11-02."
         )
-    else:
-        write("No difference.")
-    return found
-
-
-def _write_json(check: Check, write: Callable[[str], Any]) -> int:
-    """One object, written piece by piece: there may be as many differences as rows."""
-    found = 0
-    write('{"differences": [')
-    for each in check:
-        found += 1
-        write(("," if found > 1 else "") + json.dumps(each.as_json()))
-    counts = {
-        "since": check.since,
-        "rows": check.rows,
-        "history": check.versions,
-        "events": check.events,
-        "older_not_checked": check.older,
-        "found": found,
-    }
-    write(f"], {json.dumps(counts)[1:]}")
-    return found
+    return int(since)
 
 
 @contextmanager
@@ -221,8 +184,11 @@ def _shapes(cursor: CursorWrapper) -> tuple[dict[str, dict[str, list[str]]], lis
     known: dict[str, dict[str, list[str]]] = {}
     wrong = []
     for name, relation, columns in cursor.fetchall():
-        if hashlib.sha256("\0".join([relation, *columns]).encode()).hexdigest()[:16] != name:
+        named = all(isinstance(each, str) for each in columns) and "\0".join([relation, *columns])
+        if not named or hashlib.sha256(named.encode()).hexdigest()[:16] != name:
+            # It says nothing of any event: those of this name are of unknown columns, unless today's have it.
             wrong.append(Difference("audit_shape", name, None, "another shape"))
+            continue
         known.setdefault(relation, {})[name] = columns
     for name, relation, columns in shapes():
         known.setdefault(relation, {})[name] = columns
@@ -235,7 +201,7 @@ def _rows_and_history(model: type[models.Model]) -> str:
     differ = ", ".join(
         f"CASE WHEN r.{_quoted(c)} IS DISTINCT FROM h.{_quoted(c)} THEN '{c}' END" for c in columns
     )
-    patient = getattr(privacy_of(model), "patient", None)
+    patient = getattr(privacy_of(model), "erased_by", None)
     erased = _is_erased(f"r.{_quoted(patient)}") if patient else "false"
     past = _past(model)
     return f"""
@@ -274,13 +240,13 @@ def _history_and_events(model: type[models.Model], since: int, known: dict[str, 
         value = f"h.{_quoted(name)}" if name else "NULL"
         same[f"{column}_id"] = f"e.{column}_id IS NOT DISTINCT FROM {value}"
     differ = ", ".join(f"CASE WHEN ({each}) IS NOT TRUE THEN '{name}' END" for name, each in same.items())
-    patient = getattr(privacy, "patient", None)
+    patient = getattr(privacy, "erased_by", None)
     erased = _is_erased(f"h.{_quoted(patient)}") if patient else "false"
     return f"""
         SELECT * FROM (
             SELECT coalesce(e.row_id, h.{key}::text), coalesce(e.id, h.event_id), CASE
                 WHEN e.id IS NULL THEN 'no event'
-                WHEN h.history_id IS NULL THEN CASE WHEN {_covered()} THEN NULL ELSE 'history removed' END
+                WHEN h.history_id IS NULL THEN CASE WHEN {_covered(model)} THEN NULL ELSE 'history removed' END
                 WHEN {erased} THEN 'erased'
                 WHEN cardinality(d.columns) > 0 THEN 'not the same'
                 WHEN e.digest IS NULL THEN 'no digest'
@@ -323,11 +289,11 @@ def _digest(columns: list[str]) -> str:
 
 def _of_no_table(tables: list[str], once: list[str], since: int) -> str:
     """Events of changes to tables that keep no history, or none any more."""
-    names, before = (", ".join(f"'{name}'" for name in each) for each in (tables, once))
+    names, before = (", ".join(map(_literal, each)) for each in (tables, once))
     return f"""
         SELECT e.row_id, e.id, CASE WHEN e.relation IN ({before}) THEN '{OLDER}' ELSE 'unknown table' END, NULL::text[]
         FROM public.audit_event e WHERE e.kind IN {CHANGES} AND e.id >= {since:d}
-            AND (e.relation IS NULL OR e.relation NOT IN ({names}))"""  # noqa: S608 (names of our own tables)
+            AND (e.relation IS NULL OR e.relation NOT IN ({names}))"""  # noqa: S608 (names of tables, as literals)
 
 
 def _tombstones() -> str:
@@ -352,11 +318,17 @@ def _tombstones() -> str:
         ) found WHERE what IS NOT NULL"""  # noqa: S608 (text of our own)
 
 
-def _covered() -> str:
+def _covered(model: type[models.Model]) -> str:
     """Whether what belongs to the event `e` went with a record that was erased."""
-    accounts = get_user_model()._meta.db_table
-    return f"""EXISTS (SELECT FROM public.audit_erasure t WHERE (t.patient_id = e.patient_id
-        OR (e.relation = '{accounts}' AND e.row_id = t.account_id::text))
+    whose = "t.patient_id = e.patient_id"
+    if model is get_user_model():
+        whose = "e.row_id = t.account_id::text"
+    elif getattr(privacy_of(model), "goes_with", None):
+        # Its events name no patient. That it went then is an event, which only an erasure lets happen.
+        whose = f"""EXISTS (SELECT FROM public.audit_event s JOIN public.audit_event g ON g.epoch = s.epoch
+            AND g.transaction = s.transaction AND g.id > s.id WHERE s.id = t.event_id AND g.kind = 'deleted'
+            AND g.relation = '{model._meta.db_table}' AND g.row_id = e.row_id)"""
+    return f"""EXISTS (SELECT FROM public.audit_erasure t WHERE {whose}
         AND (e.id < t.event_id OR (e.kind = 'deleted' AND e.transaction = t.transaction)))"""
 
 
@@ -370,3 +342,8 @@ def _past(model: type[models.Model]) -> str:
 
 def _quoted(name: str | None) -> str:
     return '"' + (name or "").replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    """Which tables there were is told by a table that somebody may have written in."""
+    return "'" + text.replace("'", "''") + "'"

@@ -34,5 +34,14 @@ def notice(privacy: Personal, instance: models.Model, field_names: Collection[st
     """Remember that this row was fetched. Rows of the log itself are not looks."""
     looks = noticing.get()
     if looks is not None and privacy.keeps_history:
-        patient = instance.__dict__.get(privacy.patient) if privacy.patient else None
+        patient = _whose(instance, privacy.patient) if privacy.patient else None
         looks.seen.setdefault(patient, set()).update(privacy.classes_of(tuple(field_names)))
+
+
+def _whose(instance: models.Model, column: str) -> UUID | None:
+    """The patient of this row. Where it was fetched without that column, the database is asked: no look is at nobody."""
+    if column in instance.__dict__:
+        patient: UUID | None = instance.__dict__[column]
+        return patient
+    rows = type(instance)._base_manager.filter(pk=instance.pk)
+    return rows.values_list(column, flat=True).first()

@@ -69,6 +69,7 @@ class Personal(Privacy):
     `hidden_from_patient` names a nullable column; while it is set, the patient is not shown the row.
     `provider_until` names a nullable column; once it is set, the provider is not shown the row.
     `unless_provider` names fields that whoever sees the row as its provider's is not shown: none of their pages fetches one.
+    `goes_with` names the column of a row that is about no patient's record, and goes when the record of this one is erased.
     `unless_patient` is a condition, in SQL, under which the patient is not shown a row of their own.
     `unkept` names fields whose content must not outlive the row: history and events leave it out.
     `also` is a further condition, in SQL, that shows a row. `deletable` and `append_only` say what may happen to one.
@@ -82,6 +83,7 @@ class Personal(Privacy):
     practice: str | None = None
     provider: str | None = None
     referral: str | None = None
+    goes_with: str | None = None
     write: str | None = None
     default: str = "case"
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -111,6 +113,11 @@ class Personal(Privacy):
     @property
     def is_audited(self) -> bool:
         return self.keeps_history
+
+    @property
+    def erased_by(self) -> str | None:
+        """The column of the patient with whose record a row goes; None where rows stay."""
+        return self.patient or self.goes_with
 
     def classes_of(self, field_names: Sequence[str]) -> frozenset[str]:
         """The field classes that loading these columns reveals; keys alone reveal the default class."""

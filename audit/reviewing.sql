@@ -7,7 +7,9 @@ BEGIN
     IF pilot.everywhere('review_audit') IS NOT TRUE THEN
         RAISE EXCEPTION 'Refused: only whoever reviews the log may ask this' USING ERRCODE = 'insufficient_privilege';
     END IF;
-    IF with_reason AND coalesce(trim(current_setting('pilot.reason', true)), '') = '' THEN
+    -- Spaces of any width are no reason, those of no width included.
+    IF with_reason AND coalesce(translate(current_setting('pilot.reason', true), concat(' ', chr(9), chr(10), chr(13),
+            chr(160), chr(8203), chr(8204), chr(8205), chr(8288), chr(65279)), ''), '') = '' THEN
         RAISE EXCEPTION 'Refused: nothing of a record is shown without a reason' USING ERRCODE = 'insufficient_privilege';
     END IF;
 END;

@@ -186,7 +186,7 @@ class AppendOnlyTrigger(PinnedTrigger):
     def get_func(self, model: Any) -> str:
         privacy = apps.get_model(model._meta.label).privacy
         refusal = _refusal(f"{model._meta.db_table} only ever grows", "TG_OP")
-        patient = getattr(privacy, "patient", None)
+        patient = getattr(privacy, "erased_by", None)
         if self.empties:
             emptied = " ".join(f"OLD.{utils.quote(column)} := NULL;" for column in self.empties)
             return f"""

@@ -52,10 +52,10 @@ def register_account(select: str, *goes: tuple[str, str]) -> None:
 
 
 def erasable_models() -> Iterator[type[models.Model]]:
-    """Every model of which each row is about one patient, the log's own left out."""
+    """Every model whose rows go with a patient's record, the log's own left out."""
     for model in personal_models():
         privacy = privacy_of(model)
-        if privacy.is_audited and privacy.patient:
+        if privacy.is_audited and privacy.erased_by:
             yield model
 
 
@@ -106,7 +106,7 @@ def _pointing_at(model: type[models.Model], erasable: list[type[models.Model]]) 
 
 
 def _about(model: type[models.Model]) -> str:
-    return f'"{privacy_of(model).patient}" = whom'
+    return f'"{privacy_of(model).erased_by}" = whom'
 
 
 def _patients() -> type[models.Model]:

@@ -129,4 +129,4 @@ def _table(values: Iterable[dict[str, Any]]) -> str:
 def _cell(value: Any) -> str:
     """A cell that no spreadsheet takes for a formula."""
     text = " ".join(value) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text

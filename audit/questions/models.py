@@ -42,6 +42,8 @@ class Answer(models.Model):
         see="review_audit",
         write="review_audit",
         practice="organisation_id",
+        # The note is about a member of staff; what was said of a patient's record goes with it.
+        goes_with="about_patient",
         append_only=True,
     )
 

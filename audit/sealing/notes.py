@@ -21,6 +21,7 @@ from audit.merkle import HASH_LENGTH
 _ED25519 = b"\x01"
 _DASH = "— "
 _LARGEST = 2**63 - 1
+_LONGEST_LIST = 100_000
 
 
 class BadNoteError(ValueError):
@@ -172,8 +173,12 @@ def opened(note: str, origin: str, verifiers: list[Verifier]) -> Checkpoint:
 
 
 def read_verifiers(file: Path) -> list[Verifier]:
-    """The keys of this file. Refused as `verifiers_in` refuses."""
-    return verifiers_in(file.read_text(encoding="utf-8"))
+    """The keys of this file. Refused as `verifiers_in` refuses, and a file that no list of keys is as long as."""
+    with file.open(encoding="utf-8") as opened:
+        text = opened.read(_LONGEST_LIST + 1)
+    if len(text) > _LONGEST_LIST:
+        raise BadKeyError(f"{file.name} is far too long for a list of keys.")
+    return verifiers_in(text)
 
 
 def verifiers_in(text: str) -> list[Verifier]:

@@ -66,6 +66,8 @@ def _encoded(event: dict[str, Any]) -> bytes | None:
 
 
 def _event(cursor: CursorWrapper, event_id: int) -> dict[str, Any]:
+    if not 0 <= event_id < 2**63:
+        raise NoProofError("No event has such a number.")
     columns = ", ".join(f"e.{name}" for name in COLUMNS)
     cursor.execute(f"SELECT {columns} FROM public.audit_event e WHERE e.id = %s", [event_id])  # noqa: S608 (our own names)
     row = cursor.fetchone()

@@ -15,7 +15,7 @@ from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from audit.frontier import Frontier, peaks
-from audit.sealing import keys, notes, published
+from audit.sealing import check_proof, keys, notes, published
 from audit.sealing.cluster import current_epoch
 from audit.sealing.leaves import SELECT, hashed, key_of
 from audit.sealing.reader import copied
@@ -43,8 +43,8 @@ def seal(batch: int = BATCH) -> Sealed | None:
 
     None where somebody else is sealing at this moment. Afterwards every leaf sealed here has its nodes, and the last
     checkpoint in the database is outside it as well. Killed at any point, the next run carries on from there.
-    Refused (SealingRefusedError): no database role or key to seal with, or a log that is shorter than, or not the
-    same as, what was published.
+    Refused (SealingRefusedError): no database role or key to seal with, nowhere to publish, or a log that is shorter
+    than, or not the same as, what was published.
     """
     if "sealer" not in connections:
         raise SealingRefusedError("Nobody may seal here: set SEALER_DATABASE_URL.")
@@ -62,6 +62,11 @@ def seal(batch: int = BATCH) -> Sealed | None:
             return None
         try:
             return _seal(cursor, signers, believed, batch)
+        except OSError as error:
+            # What was sealed stays sealed; the next run publishes it.
+            raise SealingRefusedError(
+                f"The directory of checkpoints cannot be read or written. {error}"
+            ) from error
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [SEALING])
 
@@ -110,19 +115,22 @@ def _catch_up(cursor: CursorWrapper, frontier: Frontier, believed: list[notes.Ve
         [newest.size if newest else -1],
     )
     for note, at in cursor.fetchall():
+        try:
+            check_proof.opened_by_one(note, believed)
+        except notes.BadNoteError:
+            continue  # Whoever wrote it into the table did not sign it: `audit verify` names it.
         published.publish(directory, note, at)
 
 
 def newest_published(directory: Path, believed: list[notes.Verifier]) -> notes.Checkpoint | None:
-    """The checkpoint of the greatest size in the directory's last two files that one of these keys signed."""
-    found = []
-    for file in sorted(directory.glob("*.txt"))[-2:]:
-        for piece in published.read_file(file):
-            try:
-                found.append(notes.opened(piece.text, settings.AUDIT_ORIGIN, believed))
-            except notes.BadNoteError:
-                continue  # `audit verify` names it; here it proves nothing.
-    return max(found, key=lambda each: each.size, default=None)
+    """The checkpoint of the greatest size that one of these keys signed, in the directory's newest files."""
+    texts = [piece.text for file in published.newest(directory) for piece in published.read_file(file)]
+    for text in sorted(texts, key=published.claimed_size, reverse=True):
+        try:
+            return notes.opened(text, settings.AUDIT_ORIGIN, believed)
+        except notes.BadNoteError:
+            continue  # `audit verify` names it; here it proves nothing.
+    return None
 
 
 def _add(cursor: CursorWrapper, frontier: Frontier, batch: int) -> int:

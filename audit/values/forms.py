@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from pilot.web import fields
 from pilot.web.forms import Form
+
+# Letters and digits that a reason has at least.
+FEWEST = 3
+
+
+def check_says_something(reason: str) -> None:
+    """Refuse what nobody could read in a year: full stops, or characters that cannot be seen."""
+    if sum(map(str.isalnum, reason)) < FEWEST:
+        raise ValidationError(_("Say why in words, like: the patient asked me who changed this"))
 
 
 class ReasonForm(Form):
@@ -19,6 +29,7 @@ class ReasonForm(Form):
             "A sentence that others will understand in a year. It stays in the log. Do not name the patient."
         ),
         max_length=500,
+        validators=[check_says_something],
         rows=3,
     )
 
@@ -34,6 +45,7 @@ class FindPatientForm(Form):
         label=_("Why do you look for this person?"),
         help_text=_("For example: they asked me who looked at their record. Do not name them here."),
         max_length=500,
+        validators=[check_says_something],
         rows=3,
     )
 

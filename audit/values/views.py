@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -79,7 +80,10 @@ class FindPatient(FormPage):
         return super().get(request, *args, **kwargs)  # type: ignore[arg-type]
 
     def context(self) -> dict[str, Any]:
-        found = [each for each in self.request.GET.get("found", "").split(",") if each]
+        # An address says anything: only what is spelt as a key is one.
+        found = [
+            each for each in self.request.GET.get("found", "").split(",") if re.fullmatch(selectors.KEY, each)
+        ]
         return {"was_asked": "found" in self.request.GET, "found": [words.key(each) for each in found[:20]]}
 
     def act(self, form: Form) -> str:

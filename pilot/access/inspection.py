@@ -162,6 +162,10 @@ def _inspect(cursor: CursorWrapper, table: str, expected: Expected | None) -> Fi
     if expected.policies is not None:
         if not (on and forced):
             holes.append("row security is " + ("not forced" if on else "off"))
+        if (stranger := _other_owner(cursor, name)) and not _is_readable(cursor, name):
+            # Whoever owns it may change all of it, and nothing like it can be built here to compare.
+            holes.append(f"{stranger} owns it, and its policies and triggers cannot be held against anything")
+            return Finding(table, expected.kind, can, on and forced, tuple(holes))
         cursor.execute(f"CREATE TABLE {SCRATCH}.{walls.quoted(table)} (LIKE {name})")
         holes += [
             *_wrong_policies(cursor, table, expected),
@@ -169,6 +173,21 @@ def _inspect(cursor: CursorWrapper, table: str, expected: Expected | None) -> Fi
             *_missing_indexes(cursor, name, expected),
         ]
     return Finding(table, expected.kind, can, on and forced, tuple(holes))
+
+
+def _other_owner(cursor: CursorWrapper, name: str) -> str | None:
+    """Whose the table is, where it is not the owner's."""
+    cursor.execute(
+        "SELECT relowner::regrole::text FROM pg_class WHERE oid = %s::regclass AND relowner <> %s::regrole",
+        [name, walls.quoted(walls.role_name("owner"))],
+    )
+    found = cursor.fetchone()
+    return str(found[0]) if found else None
+
+
+def _is_readable(cursor: CursorWrapper, name: str) -> bool:
+    cursor.execute("SELECT has_table_privilege(%s, 'SELECT')", [name])
+    return bool(cursor.fetchone()[0])
 
 
 def _in_words(privileges: frozenset[str]) -> str:

@@ -24,6 +24,7 @@ from pilot.demo.cases import Invention
 from pilot.demo.days import Calendar
 from pilot.demo.invention import invent
 from pilot.demo.places import COMMISSIONER, PRACTICES, place, places, workers
+from pilot.outbox import ledger
 from pilot.outbox.models import Message
 from pilot.people.actions import appoint
 from pilot.people.models import Organisation, Patient, User
@@ -163,6 +164,10 @@ class _Saving:
             with acting(by, "demo.loaded", patients=ids):
                 for model in _IN_ORDER:
                     self._save(model, [row for patient in ids for row in self.rows[patient][model]])
+                # What has left is in the ledger of disclosures, here as anywhere.
+                for message in (row for patient in ids for row in self.rows[patient][Message]):
+                    if message.status == Message.Status.SENT:
+                        ledger.note_left(message)
 
     def clinical_notes(self) -> None:
         """And what was decided about withholding them; each by whoever wrote the note."""

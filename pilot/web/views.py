@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied, ValidationError
@@ -140,9 +141,17 @@ class BaseView(View):
             )
 
     def note_refusal(self) -> None:
-        """Log the refusal in a transaction of its own: the refused one is gone."""
+        """Log the refusal, and which row was asked for, in a transaction of its own: the refused one is gone."""
         with self.open_door():
-            record_refusal()
+            record_refusal(*self._asked_for())
+
+    def _asked_for(self) -> tuple[str, str] | tuple[()]:
+        """The table and the key in the address. What else somebody may have typed there is not kept."""
+        for name, model in self.about.items():
+            key = getattr(self, "kwargs", {}).get(name)
+            if isinstance(model, type) and issubclass(model, models.Model) and isinstance(key, UUID | int):
+                return model._meta.db_table, str(key)[:80]
+        return ()
 
 
 class PilotView(BaseView):

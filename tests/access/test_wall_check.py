@@ -330,6 +330,25 @@ def test_what_only_a_superuser_can_do_wrong_is_found(superuser: BaseDatabaseWrap
     assert [each for each in found.elsewhere if "schema pg_t" in each] == []
 
 
+def test_a_table_of_somebody_elses_that_cannot_be_looked_into_is_named_and_the_rest_is_looked_at(
+    superuser: BaseDatabaseWrapper,
+) -> None:
+    with superuser.cursor() as cursor:
+        cursor.execute("ALTER TABLE consent_receipt OWNER TO pilot_app")
+        cursor.execute("ALTER TABLE people_historicalpatient OWNER TO pilot_auditor")
+        cursor.execute("ALTER TABLE people_patient DISABLE ROW LEVEL SECURITY")
+        cursor.execute("SET LOCAL ROLE pilot_owner")
+    found = inspect(superuser)
+    unseen = "owns it, and its policies and triggers cannot be held against anything"
+    assert set(found.holes) >= {
+        f"consent_receipt: pilot_app {unseen}",
+        f"people_historicalpatient: pilot_auditor {unseen}",
+        "consent_receipt: it belongs to pilot_app",
+        "people_patient: row security is off",
+    }
+    assert {each.table for each in found.tables} >= set(expectations())
+
+
 def may_make_large_objects() -> bool:
     """Not on servers of ours; on somebody else's, until their superuser has closed it."""
     try:

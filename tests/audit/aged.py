@@ -44,7 +44,7 @@ def _move_events(patient: UUID, days: str) -> None:
             privacy = model.privacy  # type: ignore[attr-defined]
             cursor.execute(
                 f"UPDATE {model.history.model._meta.db_table} SET history_date = history_date - %s::interval"  # type: ignore[attr-defined]
-                f" WHERE {privacy.patient} = %s",
+                f" WHERE {privacy.erased_by} = %s",
                 [days, patient],
             )
 

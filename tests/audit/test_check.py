@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -291,6 +292,33 @@ class TestMoreThanOneThingIsWrong:
             lambda: as_owner("UPDATE audit_event SET relation = 'nowhere' WHERE id = %s", changed)
         ) == {("audit_event", "unknown table"), ("people_patient", "no event")}
 
+    def test_shapes_that_somebody_wrote_to_mislead_the_check(self, case: Case) -> None:
+        """What that table says is part of what the check asks the database: it cannot change the question."""
+        event = versions(case.patient())[0][1]
+        injected = "' OR true OR '"
+        quoted = "x') THEN NULL WHEN (true OR e.relation IN ('"
+        name = hashlib.sha256(f"{quoted}\0id".encode()).hexdigest()[:16]
+
+        def spoil() -> None:
+            as_owner("INSERT INTO audit_shape VALUES (%s, %s, '{id}')", name, quoted)
+            as_owner("INSERT INTO audit_shape VALUES ('without', 'people_patient', '{NULL}')")
+            as_owner("INSERT INTO audit_shape VALUES ('in rows', 'people_patient', '{{id,id},{id,id}}')")
+            as_owner("INSERT INTO audit_shape VALUES (%s, 'people_patient', '{id}')", injected)
+            as_owner("UPDATE audit_event SET relation = 'made_up' WHERE id = %s", event)
+
+        try:
+            found = {(each.key, each.what) for each in named_by(spoil) if each.table != "people_patient"}
+        finally:
+            as_owner("DELETE FROM audit_shape WHERE id = ANY(%s)", [name, injected, "without", "in rows"])
+            as_owner("UPDATE audit_event SET relation = 'people_patient' WHERE id = %s", event)
+            _known.clear()
+        assert {
+            ("without", "another shape"),
+            ("in rows", "another shape"),
+            (injected, "another shape"),
+        } < found
+        assert "unknown table" in {what for _, what in found}
+
     def test_what_the_columns_were(self, case: Case) -> None:
         case.patient()
         [name] = as_owner("SELECT id FROM audit_shape WHERE relation = 'people_patient' LIMIT 1")[0]
@@ -455,12 +483,73 @@ class TestCommand:
         )
         assert first_event("12") == 12
 
-    def test_nonsense_is_refused(self) -> None:
+    def test_since_a_day_as_it_is_where_the_pilot_is(self) -> None:
+        """In summer it begins an hour before the one of the database."""
+        [(oldest,)] = as_owner("SELECT min(id) FROM audit_event")
+        [(was,)] = as_owner("SELECT at FROM audit_event WHERE id = %s", oldest)
+        as_owner("UPDATE audit_event SET at = '2019-06-30 23:30+00' WHERE id = %s", oldest)
+        try:
+            assert first_event("2019-07-01") == oldest
+            assert first_event("2019-07-02") > oldest
+        finally:
+            as_owner("UPDATE audit_event SET at = %s WHERE id = %s", was, oldest)
+
+    @pytest.mark.parametrize(
+        "nonsense",
+        [
+            "yesterday",
+            "2026-02-30",
+            "2026-11-2",
+            "02/11/2026",
+            "-5",
+            "1.5",
+            "1e3",
+            "NaN",
+            "٣",
+            " ",
+            "0x10",
+            "12; DROP",
+        ],
+    )
+    @pytest.mark.parametrize("arguments", [(), ("--json",)])
+    def test_nonsense_is_refused(self, nonsense: str, arguments: tuple[str, ...]) -> None:
         with pytest.raises(CannotCheckError, match="neither a day"):
-            first_event("yesterday")
-        code, text = self.run("--since", "yesterday")
+            first_event(nonsense)
+        code, text = self.run(f"--since={nonsense}", *arguments)
         assert code == 2
-        assert "Nothing could be checked" in text
+        assert "neither a day" in (json.loads(text)["error"] if arguments else text)
+
+    @pytest.mark.parametrize("beyond", ["20991102", "9" * 18, "9" * 19, "9" * 5000, "9999-12-31"])
+    def test_what_has_not_come_yet_is_refused(self, beyond: str) -> None:
+        """It would find nothing, and look as if all were well."""
+        code, text = self.run("--since", beyond, "--json")
+        assert code == 2
+        assert re.search("is beyond it|is yet to come", json.loads(text)["error"])
+
+    def test_what_it_prints_for_programs_is_one_object_whatever_happens(
+        self, case: Case, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr("audit.checking.ALIAS", "nobody")
+            code, text = self.run("--json")
+        assert (code, list(json.loads(text))) == (2, ["error"])
+        # Something is found first, and then a table that may not be read.
+        as_owner("UPDATE people_patient SET address = 'x' WHERE id = %s", case.patient().pk)
+        as_owner("REVOKE SELECT ON referrals_referral FROM pilot_auditor")
+        try:
+            code, text = self.run("--json")
+            _, told = self.run()
+        finally:
+            as_owner("GRANT SELECT ON referrals_referral TO pilot_auditor")
+        found = json.loads(text)
+        assert code == 1
+        assert len(found["differences"]) == found["found"] > 0
+        assert "permission denied" in found["error"]
+        assert "The rest could not be checked. permission denied" in told
+
+    def test_without_a_difference_it_is_one_object_too(self, own_database: str) -> None:
+        code, text = self.run("--json")
+        assert (code, json.loads(text)["differences"]) == (0, [])
 
     def test_without_the_role_that_reads_everything(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("audit.checking.ALIAS", "nobody")

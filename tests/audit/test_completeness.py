@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from pilot.access.models import OrganisationGrant
 from pilot.celery import app
 from pilot.people.models import Organisation, Patient
 from tests import factories
+from tests.audit.tampering import connected
 
 AUDITED = [model for model in declared() if privacy_of(model).is_audited]
 WHO = ("11111111-2222-3333-4444-555555555555", "receptionist", "tests.wrote")
@@ -249,6 +251,80 @@ class TestEveryWayToWrite:
     def test_emptying_the_table_is_refused(self, table: Table) -> None:
         with pytest.raises(DatabaseError, match=f"{table.name} is never emptied"), transaction.atomic(owner):
             run(f'TRUNCATE "{table.name}" CASCADE')
+
+
+NUMBERS = count(100)
+# As the application's own role, with whatever SQL it likes.
+BY_ITSELF = {
+    "in a common table expression": "WITH w AS (UPDATE {t} SET phone = {new} WHERE id = {id} RETURNING 1) SELECT * FROM w",
+    "in a block": "DO $$ BEGIN UPDATE {t} SET phone = {new} WHERE id = {id}; END $$",
+    "through a cursor": "DECLARE c CURSOR FOR SELECT * FROM {t} WHERE id = {id} FOR UPDATE; MOVE c"
+    "; UPDATE {t} SET phone = {new} WHERE CURRENT OF c",
+    "in a copy of what it returns": "COPY (UPDATE {t} SET phone = {new} WHERE id = {id} RETURNING id) TO STDOUT",
+    "in a merge": "MERGE INTO {t} p USING (SELECT 1) s ON p.id = {id} WHEN MATCHED THEN UPDATE SET phone = {new}",
+    "with another search path": "SET LOCAL search_path = pg_temp, pilot"
+    "; UPDATE public.{t} SET phone = {new} WHERE id = {id}",
+    "with other words for names": "SET LOCAL quote_all_identifiers = on; SET LOCAL standard_conforming_strings = off"
+    "; UPDATE {t} SET phone = {new} WHERE id = {id}",
+    "after a savepoint": "SAVEPOINT a; DELETE FROM audit_event; ROLLBACK TO a; UPDATE {t} SET phone = {new} WHERE id = {id}",
+    "in a savepoint that is released": "SAVEPOINT a; UPDATE {t} SET phone = {new} WHERE id = {id}; RELEASE a",
+}
+REFUSED = {
+    "without triggers": "SET LOCAL session_replication_role = replica",
+    "without policies": "SET LOCAL row_security = off; UPDATE {t} SET phone = {new} WHERE id = {id}",
+    "with the trigger off": "ALTER TABLE {t} DISABLE TRIGGER ALL",
+    "with a trigger of its own": "CREATE TRIGGER mine BEFORE UPDATE ON {t} FOR EACH ROW"
+    " EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+    "with a rule": "CREATE RULE mine AS ON INSERT TO audit_event DO INSTEAD NOTHING",
+    "with a table that stands in": "CREATE TEMP TABLE audit_event (LIKE public.audit_event)",
+    "with a function that stands in": "CREATE FUNCTION public.sha256(bytea) RETURNS bytea LANGUAGE sql AS 'SELECT $1'",
+    "as the owner": "SET ROLE pilot_owner",
+    "in two phases": "UPDATE {t} SET phone = {new} WHERE id = {id}; PREPARE TRANSACTION 'later'",
+    "with numbers of its own": "SELECT setval('audit_event_id_seq', 1)",
+    "straight into the log": "INSERT INTO audit_event (at, transaction, kind, actor, role, action, columns)"
+    " VALUES (now(), 1, 'read', 'x', 'y', 'z', '{{}}')",
+    "straight into history": "DELETE FROM people_historicalpatient",
+}
+
+
+class TestAsTheApplication:
+    @pytest.fixture
+    def patient(self, own_database: str) -> Patient:
+        return factories.make_patient(factories.make_pilot().practice)
+
+    def send(self, patient: Patient, statement: str) -> tuple[int, int]:
+        """Send it within an action on this patient. Returns how many events and lines of history it left."""
+        counts = "SELECT (SELECT count(*) FROM audit_event), (SELECT count(*) FROM people_historicalpatient)"
+        values = {"t": "people_patient", "id": f"'{patient.pk}'", "new": f"'07700 900{next(NUMBERS)}'"}
+        with connected() as owner, connected("default") as app:
+            [before] = owner.execute(counts).fetchall()
+            app.execute("BEGIN")
+            settings = {"user": WHO[0], "role": WHO[1], "action": WHO[2], "patients": str(patient.pk)}
+            for name, value in settings.items():
+                app.execute("SELECT set_config(%s, %s, true)", [f"pilot.{name}", value])
+            whole = statement.format(**values)
+            for each in [whole] if whole.startswith("DO") else whole.split("; "):
+                if each.startswith("COPY"):
+                    with app.cursor() as it, it.copy(each.encode()) as out:
+                        list(out)
+                elif each.startswith("DELETE FROM audit_event"):
+                    with pytest.raises(psycopg.Error, match="permission denied"):
+                        app.execute(each)
+                else:
+                    app.execute(each.encode())
+            app.execute("COMMIT")
+            [after] = owner.execute(counts).fetchall()
+        return after[0] - before[0], after[1] - before[1]
+
+    def test_every_way_leaves_its_trace(self, patient: Patient) -> None:
+        for name, statement in BY_ITSELF.items():
+            assert self.send(patient, statement) == (1, 1), name
+
+    def test_no_way_round_is_open(self, patient: Patient) -> None:
+        for name, statement in REFUSED.items():
+            with pytest.raises(psycopg.Error) as refusal:
+                self.send(patient, statement)
+            assert refusal.value.sqlstate in ("42501", "55000"), name
 
 
 @pytest.mark.usefixtures("own_database")

@@ -20,7 +20,7 @@ from django.utils import timezone
 from audit.actions import record_disclosure
 from audit.models import Disclosure, Event, Kind
 from consent.actions import withdraw
-from consent.models import Decision, Purpose
+from consent.models import Decision, Purpose, Receipt
 from pilot.access import Actor, Role, acting
 from pilot.outbox import ledger, sending, wording
 from pilot.outbox.actions import claim, mark_posted, send, settle_by_hand
@@ -254,9 +254,9 @@ class Recorder:
 KNOWN_AS = {
     "coaching.Session.ends_at": "coaching.Session.minutes",
     "coaching.Session.get_place_display": "coaching.Session.place",
+    "consent.Receipt.by_title": "consent.Receipt.lines",
 }
 PLAIN = {
-    "ended": ("consent.Decision.purpose", "Zqended"),
     "expires_at": ("referrals.Invitation.expires_at", "2103"),
     "ends_on": ("consent.Reminder.ends_on", "2104"),
 }
@@ -273,9 +273,12 @@ def taken_by(template: str, channel: Channel) -> set[str]:
     patient: Any = Recorder(
         Patient(practice=practice, given_name="Zqname", family_name="Zqlast"), "people.Patient", taken
     )
-    context = {"session": Recorder(session, "coaching.Session", taken)}
+    receipt = Receipt(lines=[{"title": "Zqtitle", "text": "Zqtext"}])
+    context = {
+        "session": Recorder(session, "coaching.Session", taken),
+        "receipt": Recorder(receipt, "consent.Receipt", taken),
+    }
     plain = {
-        "ended": ["Zqended"],
         "expires_at": dt.datetime(2103, 5, 4, tzinfo=dt.UTC),
         "ends_on": dt.date(2104, 5, 4),
     }
@@ -292,7 +295,7 @@ def taken_by(template: str, channel: Channel) -> set[str]:
     sorted(
         path.name.removesuffix(".txt.jinja")
         for path in (ROOT / "templates/outbox").glob("*.txt.jinja")
-        if path.name not in ("base.txt.jinja", "session.txt.jinja")
+        if path.name not in ("base.txt.jinja", "receipt.txt.jinja", "session.txt.jinja")
     ),
 )
 def test_the_ledger_names_what_the_template_says(template: str, channel: Channel) -> None:
@@ -309,6 +312,7 @@ def test_there_are_no_lines_for_templates_that_are_gone() -> None:
 
 # Modules that send mail, hand something to a service, or answer with a file: how the ledger knows of it, or why not.
 SENDERS: dict[str, str] = {
+    "pilot/web/paper.py": "shapes the answer for those who call `as_download`, and they are in this list",
     "pilot/outbox/sending.py": "outbox.actions writes a line with each message that it lets go",
     "pilot/sign_in/accounts.py": "sign_in.actions.note_mail writes a line before each mail about a patient's account",
     "coaching/tasks.py": "to the practice's own clinicians, and it names nobody",
@@ -316,6 +320,7 @@ SENDERS: dict[str, str] = {
     "audit/views.py": "about addresses and roles: about no patient",
     "referrals/importing/views.py": "an empty form",
     "audit/tasks.py": "a checkpoint: a hash of the whole log, from which nothing can be told",
+    "consent/receipts/views.py": "consent.receipts.actions writes a line before the file is made",
     "pilot/record/copies/views.py": "record.copies.actions writes a line in the transaction that hands a file over",
     "audit/exports/views.py": "audit.exports.actions writes a line for each patient whose events are in the file",
     "pilot/sign_in/oidc/exchange.py": "asks the provider who it is that signs in, and tells it nothing",
@@ -323,7 +328,7 @@ SENDERS: dict[str, str] = {
 # How something leaves, as it stands in the source.
 WAYS = {
     "EmailMessage", "EmailMultiAlternatives", "send_mail", "send_mass_mail", "mail_admins", "mail_managers", "urlopen",
-    "FileResponse", "StreamingHttpResponse", "Content-Disposition", "requests", "httpx", "smtplib",
+    "FileResponse", "StreamingHttpResponse", "Content-Disposition", "as_download", "requests", "httpx", "smtplib",
 }  # fmt: skip
 
 

@@ -14,13 +14,15 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from audit import merkle
 from audit.actions import record_disclosure, record_look
 from audit.checking import Check
 from audit.erasure import selectors
 from audit.erasure.actions import erase_after_retention
-from audit.models import Erasure, Event
+from audit.models import Answer, Erasure, Event
+from audit.questions.models import Question
 from audit.sealing.bound import check_bound
 from audit.sealing.check_proof import check
 from audit.sealing.findings import Report
@@ -190,6 +192,33 @@ class TestWhatIsGone:
         rows("DELETE FROM people_historicalpatient WHERE id = %s", other.pk)
         named = {each.key for each in Check()}
         assert named == {str(other.pk)}
+        _restore_by_erasing(office, other)
+
+    def test_what_a_guardian_was_told_about_a_look_at_the_record_goes_with_it(self, office: Office) -> None:
+        patient, other = office.patient(), office.patient()
+        day = timezone.localdate()
+        with acting(office.guardian, "tests.answered"):
+            for whose in (patient.pk, other.pk, None):
+                Answer.objects.create(
+                    question=Question.RELATION, actor=office.staff[Role.RECEPTIONIST].label, day=day,
+                    organisation_id=office.pilot.practice.pk, about_patient=whose, text=f"zqtold{whose}x",
+                    answered_by=UUID(office.guardian.label),
+                )  # fmt: skip
+        with acting(office.guardian, "tests.asked"):
+            assert selectors.fate(office.guardian, patient.pk).goes
+        erase_after_retention(patient, by=office.guardian)
+        left = everything()
+        assert f"zqtold{patient.pk}x" not in left
+        assert left.count(f"zqtold{other.pk}x") == left.count("zqtoldNonex") == 2
+        assert Erasure.objects.using("auditor").get(patient_id=patient.pk).rows["audit_answer"] == 1
+        assert list(Check()) == []
+        assert bound() == []
+        # What is missing of another's is still named, also where its row is gone as well.
+        rows("DELETE FROM audit_historicalanswer WHERE about_patient = %s", other.pk)
+        assert {(each.table, each.what) for each in Check()} == {
+            ("audit_answer", "no history"),
+            ("audit_answer", "history removed"),
+        }
         _restore_by_erasing(office, other)
 
     def test_the_account_of_somebody_who_also_works_here_stays(self, office: Office) -> None:

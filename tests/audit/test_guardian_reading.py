@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import ProgrammingError, connection, connections
+from django.db import ProgrammingError, connection, connections, transaction
 from django.test import Client
 
 from audit.actions import record_disclosure, record_look
@@ -272,6 +272,44 @@ class TestValues:
         ):
             cursor.execute("SELECT * FROM pilot.open_values(%s, '{}')", [event.pk])
 
+    @pytest.mark.parametrize("blank", ["\u200b", "\u00a0 \u2060", "...", "–", "x", "\t\ufeff"])
+    def test_what_says_nothing_is_no_reason(self, case: Case, guardian: Client, blank: str) -> None:
+        address = self.address(case, kind="created", relation="people_patient")
+        answer = send(guardian, address, reason=blank)
+        assert answer.status_code == 422
+        assert case.patient.address not in answer.content.decode()
+        answer = send(guardian, "/audit/patients/find/", nhs_number=case.patient.nhs_number, reason=blank)
+        assert answer.status_code == 422
+
+    @pytest.mark.parametrize("blank", [" ", "\u200b", "\u00a0 \u2060", "\t\ufeff"])
+    def test_the_database_takes_no_unseen_characters_for_one(self, case: Case, blank: str) -> None:
+        event = case.event(kind="created", relation="people_patient")
+        with (
+            pytest.raises(ProgrammingError, match="without a reason"),
+            acting(case.guardian, "test", reason=blank),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT * FROM pilot.open_values(%s, '{}')", [event.pk])
+
+    def test_there_is_no_way_to_them_by_address_alone(self, case: Case, guardian: Client) -> None:
+        address = self.address(case, kind="created", relation="people_patient")
+        for answer in (
+            guardian.get(f"{address}?reason=because+they+asked"),
+            guardian.head(f"{address}?reason=because+they+asked"),
+            guardian.post(f"{address}?reason=because+they+asked"),
+        ):
+            assert case.patient.address not in answer.content.decode()
+
+    def test_who_talks_to_the_database_and_takes_it_back_leaves_no_look(self, case: Case) -> None:
+        """What is not promised: docs/audit.md and ADR 11 say so. No page can do it: each commits before its first byte."""
+        event = case.event(kind="created", relation="people_patient")
+        before = case.newest()[0].pk
+        with acting(case.guardian, "test", reason="curious"), connection.cursor() as cursor:
+            cursor.execute("SELECT later FROM pilot.open_values(%s, '{}')", [event.pk])
+            assert cursor.fetchone()
+            transaction.set_rollback(True)
+        assert case.newest()[0].pk == before
+
     def test_a_reason_opens_no_table_by_itself(self, case: Case) -> None:
         with acting(case.guardian, "test", reason="curious"):
             assert not Patient.objects.exists()
@@ -325,6 +363,14 @@ class TestFindingAKey:
         self, case: Case, guardian: Client, left_out: str
     ) -> None:
         assert send(guardian, self.ADDRESS, **self.described(case, **{left_out: ""})).status_code == 422
+
+    @pytest.mark.parametrize(
+        "found", ["%", "٣", "' OR 1=1", "\x01", "é", "<script>", "[]", "a,b,,c", "../../", "x" * 5000]
+    )
+    def test_an_address_that_names_no_keys_shows_none(self, guardian: Client, found: str) -> None:
+        answer = guardian.get(self.ADDRESS, {"found": found})
+        assert answer.status_code == 200
+        assert "/audit/patients/" not in answer.content.decode().replace(self.ADDRESS, "")
 
     def test_somebody_at_two_practices_is_found_at_both(self, case: Case, guardian: Client) -> None:
         number = str(case.patient.nhs_number)

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,36 +86,95 @@ def test_the_proof_is_checked_where_there_is_no_database_and_no_django(
     assert "That key is one of those you gave." in done.stdout
 
 
-def test_the_page_of_code_in_the_guide_checks_it_as_well(
-    proof: dict[str, Any], log: Log, tmp_path: Path
+def from_the_guide(language: str, begin: str) -> str:
+    """The one block of code in docs/audit.md that begins like this."""
+    text = (ROOT / "docs" / "audit.md").read_text()
+    [code] = [
+        each
+        for each in re.findall(rf"```{language}\n(.+?)```", text, flags=re.DOTALL)
+        if each.startswith(begin)
+    ]
+    assert "audit." not in code
+    return str(code)
+
+
+# What docs/audit.md gives to those who do not believe us, as it stands there, and what it says of a proof that holds.
+IN_THE_TREE = "Number {index} of the {size} events of {origin}:"
+TOOLS = {
+    "shell": (["sh", "-c", from_the_guide("sh", "# sh check.sh"), "check.sh"], IN_THE_TREE),
+    "python": ([sys.executable, "-c", from_the_guide("python", "import base64, hashlib")], IN_THE_TREE),
+    "pymerkle": (
+        [sys.executable, "-c", from_the_guide("python", "import base64, json, sys\nfrom pymerkle")],
+        "pymerkle: place {index} of {size} in {origin}",
+    ),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_guides_way_with_a_tool_we_did_not_write_works_as_it_stands_there(
+    log: Log, tmp_path: Path, tool: str
 ) -> None:
-    """What docs/audit.md gives to those who do not believe us: it uses nothing of ours."""
-    [code] = re.findall(r"```python\n(.+?)```", (ROOT / "docs" / "audit.md").read_text(), flags=re.DOTALL)
-    assert "audit" not in code
+    command, says = TOOLS[tool]
+    if tool == "shell" and not (shutil.which("jq") and shutil.which("openssl")):
+        pytest.skip("openssl and jq are not here")
+
+    def run(proof: dict[str, Any], key: notes.Verifier) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "proof.json").write_bytes(text_of(proof))
+        return subprocess.run(
+            [*command, str(tmp_path / "proof.json"), key.text],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    ours = log.key.verifier
+    for event in log.events[::3]:
+        proof = proofs.prove(event)
+        done = run(proof, ours)
+        assert done.returncode == 0, done.stderr
+        assert says.format(**proof) in done.stdout
+        if tool != "pymerkle":
+            assert "pilot-event/1" in done.stdout
+            assert proof["event"]["action"] in done.stdout
     sibling = [base64.b64encode(bytes(32)).decode(), *proof["path"][1:]]
     changed = base64.b64encode(base64.b64decode(proof["leaf"]).replace(b"system", b"sister")).decode()
-    other = notes.Signer.new("pilot.example/log").verifier
-    for each, key, holds in (
-        (proof, log.key.verifier, True),
-        ({**proof, "index": proof["index"] + 1}, log.key.verifier, False),
-        ({**proof, "path": sibling}, log.key.verifier, False),
-        ({**proof, "leaf": changed}, log.key.verifier, False),
-        (proof, other, False),
-        ({**proof, "checkpoint": proof["checkpoint"].replace("\n12\n", "\n13\n")}, log.key.verifier, False),
-    ):
-        (tmp_path / "proof.json").write_bytes(text_of(each))
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "proof.json"), key.text],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (done.returncode == 0) is holds, done.stderr
-        if holds:
-            assert "Number 4 of the 12 events of pilot.example/log:" in done.stdout
-            assert "b'pilot-event/1'" in done.stdout
-            assert f"{proof['event']['action'].encode()}" in done.stdout
+    wrong = [
+        {**proof, "index": proof["index"] - 1},
+        {**proof, "index": proof["size"]},
+        {**proof, "path": sibling},
+        {**proof, "path": proof["path"][:-1]},
+        {**proof, "path": [*proof["path"], proof["path"][0]]},
+        {**proof, "leaf": changed},
+    ]
+    if tool == "shell":
+        wrong += [{**proof, "index": "a[$(touch here)]"}, {**proof, "index": -1}, {**proof, "checkpoint": ""}]
+    if tool != "pymerkle":
+        # It checks no signature, and the guide says so.
+        wrong.append({**proof, "checkpoint": proof["checkpoint"].replace("\n12\n", "\n13\n")})
+        assert run(proof, notes.Signer.new("pilot.example/log").verifier).returncode != 0
+    for each in wrong:
+        done = run(each, ours)
+        assert done.returncode != 0
+        assert "pilot-event/1" not in done.stdout
+        assert "pymerkle:" not in done.stdout
+    assert not (tmp_path / "here").exists()
+
+
+@pytest.mark.skipif(
+    not (shutil.which("jq") and shutil.which("openssl")), reason="openssl and jq are not here"
+)
+def test_the_shell_finds_the_right_one_of_two_signatures(log: Log, tmp_path: Path) -> None:
+    """While a key is replaced there are two under one name."""
+    other = notes.Signer.new("pilot.example/log")
+    proof = proofs.prove(log.events[4])
+    opened = notes.opened(proof["checkpoint"], "pilot.example/log", [log.key.verifier])
+    for signers in ((other, log.key), (log.key, other)):
+        proof["checkpoint"] = notes.signed(opened, *signers)
+        (tmp_path / "proof.json").write_bytes(text_of(proof))
+        for key in (other, log.key):
+            done = subprocess.run(
+                [*TOOLS["shell"][0], str(tmp_path / "proof.json"), key.verifier.text],
+                capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
 
 
 def test_a_key_that_came_with_the_proof_is_said_to_be_no_more_than_that(
@@ -268,6 +328,14 @@ def test_a_file_that_is_not_there_is_said_to_be(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out.count("Nothing was checked.") == 2
 
 
+def test_a_list_of_keys_that_never_ends_is_refused(
+    proof: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "proof.json").write_bytes(text_of(proof))
+    assert check_proof.main([str(tmp_path / "proof.json"), "--verifiers", "/dev/zero"]) == 2
+    assert "zero is far too long for a list of keys" in capsys.readouterr().out
+
+
 def test_a_proof_takes_few_rows(log: Log) -> None:
     """A proof in a log of 2^n events reads n nodes: here, a handful and no scan."""
     with connections["auditor"].cursor() as cursor:
@@ -338,6 +406,16 @@ def test_the_commands_write_a_proof_and_check_it(
     with pytest.raises(SystemExit) as ended:
         call_command("audit", "verify-proof", str(tmp_path / "proof.json"))
     assert ended.value.code == 1
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**15, 2**63, 10**40])
+def test_a_number_that_no_event_has_is_no_trouble(
+    log: Log, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        call_command("audit", "prove", str(number))
+    assert end.value.code == 1
+    assert re.search("There is no event|No event has such a number", capsys.readouterr().out)
 
 
 def test_every_subcommand_says_what_it_does() -> None:

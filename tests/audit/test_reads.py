@@ -4,11 +4,13 @@ shows nothing where that cannot be written.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -19,10 +21,11 @@ from django.urls import reverse
 
 from audit.models import Event
 from audit.privacy import FIELD_CLASSES
-from pilot.access import Permission, Role
+from pilot.access import Permission, Role, acting
+from pilot.people.models import Patient
 from pilot.web.expectations import ASKERS, Address, Asker, Outcome, Scope, addresses
 from pilot.web.lists import SEARCH, ListParts, seal
-from referrals.models import ImportBatch
+from referrals.models import ImportBatch, Referral
 from tests import factories
 from tests.access.walk_world import World, make_world
 
@@ -35,6 +38,8 @@ class Asked:
     asker: Asker
     path: str
     looks: list[tuple[Any, ...]] = field(default_factory=list)
+    # Whose names stand on the page: keys.
+    named: set[UUID] = field(default_factory=set)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +64,20 @@ def asked(world: World, browsers: dict[str, Client]) -> list[Asked]:
         response = browsers[each.asker.name].get(each.path)
         if response.status_code == 200:
             each.looks = looks_of(getattr(response.wsgi_request, "reference", ""))
+            each.named = named_in(response.content.decode(errors="replace"), world)
             found.append(each)
+    return found
+
+
+def named_in(text: str, world: World) -> set[UUID]:
+    """Whose family names, which nobody shares, or NHS numbers stand there."""
+    found = set()
+    for record in world.records.values():
+        patient = record.patient
+        number = str(patient.nhs_number)
+        spelt = (patient.family_name, number, f"{number[:3]} {number[3:6]} {number[6:]}")
+        if re.search(rf"\b({'|'.join(spelt)})\b", text):
+            found.add(patient.pk)
     return found
 
 
@@ -126,16 +144,36 @@ def test_a_page_leaves_one_look_with_whose_and_what(asked: list[Asked]) -> None:
 
 def test_whatever_is_about_a_row_leaves_a_look_at_that_patient(asked: list[Asked], world: World) -> None:
     """A page about somebody's row that left none, or one at somebody else, would show here."""
-    own = world.records[Scope.OWN].patient.pk
+    own = world.records[Scope.OWN].patient
+    with acting(factories.patient_actor(own), "test.looked"):
+        doubles = set(Patient.objects.filter(merged_into=own).values_list("pk", flat=True))
+    assert doubles
     # Of a list that was uploaded nobody is registered yet, and an event names nobody.
     about_rows = [each for each in asked if set(each.address.rows) - {ImportBatch, Event}]
     assert len(about_rows) > 40
     missing = [
         (each.path, each.asker.name)
         for each in about_rows
-        if not any(own in patients for _columns, patients in each.looks)
+        if not any(_of(each, own.pk, doubles) & set(patients) for _columns, patients in each.looks)
     ]
     assert not missing
+
+
+def _of(asked: Asked, own: UUID, doubles: set[UUID]) -> set[UUID]:
+    """Whose record the page is about. Of two of theirs, one is closed, and has a page of its own."""
+    return doubles if asked.address.name == "record:other" else {own}
+
+
+def test_nobody_is_named_on_a_page_whose_look_leaves_them_out(asked: list[Asked]) -> None:
+    """By whatever way their name came there: a row that was fetched, or a value that was."""
+    pages = [each for each in asked if each.asker.role is not Role.PATIENT]
+    assert sum(bool(each.named) for each in pages) > 30
+    unlogged = []
+    for each in pages:
+        seen = {patient for columns, patients in each.looks if "identity" in columns for patient in patients}
+        if each.named - seen:
+            unlogged.append((each.path, each.asker.name, each.looks))
+    assert not unlogged
 
 
 def test_every_kind_of_answer_is_among_them(asked: list[Asked]) -> None:
@@ -174,7 +212,9 @@ def test_it_is_committed_before_the_first_byte_leaves(world: World, browsers: di
     def count() -> int:
         with connections["owner"].cursor() as cursor:
             cursor.execute(
-                "SELECT count(*) FROM audit_event WHERE kind = 'read' AND patient_id = %s", [patient.pk]
+                "SELECT count(*) FROM audit_event e LEFT JOIN audit_subject s ON s.event_id = e.id"
+                " WHERE e.kind = 'read' AND coalesce(s.patient_id, e.patient_id) = %s",
+                [patient.pk],
             )
             return int(cursor.fetchone()[0])
 
@@ -187,6 +227,48 @@ def test_it_is_committed_before_the_first_byte_leaves(world: World, browsers: di
     body = WSGIHandler()(_environ(path, browsers["receptionist"]), start)
     assert at_the_start == [before + 1]
     assert patient.family_name.encode() in b"".join(body)
+
+
+def test_a_refusal_says_which_row_was_asked_for_and_nothing_else_of_the_address(
+    world: World, browsers: dict[str, Client]
+) -> None:
+    address = _address("referrals:patient")
+    elsewhere = Scope.OTHER_PRACTICE
+    patient = world.records[elsewhere].patient
+    answer = browsers["receptionist"].get(world.path(address, elsewhere))
+    assert answer.status_code == 404
+    assert refusal_of(answer) == ("people_patient", str(patient.pk), None)
+    answer = browsers["caldicott_guardian"].get(reverse("audit:story", args=["Ann-Quillfeather"]))
+    assert answer.status_code == 404
+    assert refusal_of(answer) == (None, None, None)
+
+
+def refusal_of(answer: Any) -> tuple[Any, ...]:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT relation, row_id, patient_id FROM audit_event WHERE request = %s AND kind = 'refused'",
+            [answer.wsgi_request.reference],
+        )
+        [row] = cursor.fetchall()
+    return tuple(row)
+
+
+@pytest.mark.parametrize("of", ["rows", "history", "a field fetched later"])
+def test_a_row_that_is_fetched_without_its_patient_is_a_look_at_them_all_the_same(
+    world: World, of: str
+) -> None:
+    """`only` and `defer` leave columns out, the patient's own key as well."""
+    patient = world.records[Scope.OWN].patient
+    with acting(world.actors["receptionist"], "tests.looked", request=(reference := uuid4().hex)):
+        rows = Referral.objects.filter(patient=patient)
+        if of == "rows":
+            assert [row.status for row in rows.only("status")]
+        elif of == "history":
+            history = Referral.history.filter(patient_id=patient.pk)  # type: ignore[attr-defined]
+            assert [row.status for row in history.only("status")]
+        else:
+            Referral(pk=world.records[Scope.OWN].rows[Referral].pk).refresh_from_db(fields=["status"])
+    assert {key for _columns, patients in looks_of(reference) for key in patients} == {patient.pk}
 
 
 def _address(name: str) -> Address:

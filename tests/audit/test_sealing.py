@@ -1,19 +1,24 @@
 """Sealing: every event once, in the order of transactions, whoever seals and however often it is cut off."""
 
 import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import time_machine
 from django.conf import settings as configured
+from django.core.management import call_command
 from django.db import OperationalError, connections
+from django.utils import timezone
 
 from audit import merkle
 from audit.models import Checkpoint, Event, Leaf, Node
@@ -198,13 +203,104 @@ def test_a_checkpoint_that_could_not_be_published_is_published_by_the_next_run(
 ) -> None:
     write_events(2)
     (log_place / "checkpoints").touch()  # No directory can be made here.
-    with pytest.raises(OSError, match=r"exists|directory"):
+    with pytest.raises(sealer.SealingRefusedError, match="cannot be read or written"):
         seal_all()
     (log_place / "checkpoints").unlink()
     assert seal_all() == 2
     [found] = published.read(log_place / "checkpoints")
     assert found.text == Checkpoint.objects.using("auditor").get().note
     assert verify().is_well
+
+
+def test_a_clock_that_was_wrong_for_a_while_does_no_harm(
+    write_events: Callable[..., object], log_place: Path
+) -> None:
+    """Files are named by the day. The newest checkpoint is then not in those whose names come last."""
+    for day in ("2099-01-01T12:00Z", "2099-01-02T12:00Z"):
+        write_events(1)
+        wait_for_others()
+        with time_machine.travel(day):
+            sealer.seal()
+    for _ in range(3):
+        write_events(1)
+        seal_all()
+    directory = log_place / "checkpoints"
+    # Nothing is published again and again.
+    assert len(list(published.read(directory))) == Checkpoint.objects.using("auditor").count() == 5
+    believed = [notes.read_signer(log_place / "key").verifier]
+    newest = sealer.newest_published(directory, believed)
+    assert newest is not None
+    assert newest.size == 5
+    assert verify().is_well
+    # And a log that is shorter than what was published last is still seen to be.
+    with connected() as connection:
+        disable_triggers(connection)
+        for statement in (
+            "DELETE FROM audit_event WHERE id = (SELECT event_id FROM audit_leaf WHERE index = 4)",
+            "DELETE FROM audit_leaf WHERE index = 4",
+            "DELETE FROM audit_checkpoint WHERE size = 5",
+        ):
+            connection.execute(statement)
+    with pytest.raises(sealer.SealingRefusedError, match="A log of 5 events was published"):
+        seal_all()
+
+
+def test_a_note_that_nobody_signed_is_not_published_from_the_database(
+    write_events: Callable[..., object], log_place: Path
+) -> None:
+    write_events(1)
+    seal_all()
+    with connected() as connection:
+        for size, note in ((7, "Anything at all"), (8, "pilot.example/log\n8\nAAAA\n\n— x AAAAAAA=\n")):
+            connection.execute(
+                "INSERT INTO audit_checkpoint (size, at, note) VALUES (%s, now(), %s)", [size, note]
+            )
+    for _ in range(2):
+        write_events(1)
+        seal_all()
+    texts = [each.text for each in published.read(log_place / "checkpoints")]
+    assert [published.claimed_size(text) for text in texts] == [1, 2, 3]
+    assert verify().counts["signature"] == 2
+
+
+@pytest.mark.parametrize("what", ["directory", "pipe", "nothing", "device"])
+def test_what_is_no_file_among_the_checkpoints_is_named_and_not_waited_for(
+    write_events: Callable[..., object], log_place: Path, what: str
+) -> None:
+    write_events(1)
+    seal_all()
+    strange = log_place / "checkpoints" / "2026-01-01.txt"
+    if what == "directory":
+        strange.mkdir()
+    elif what == "pipe":
+        os.mkfifo(strange)
+    else:
+        strange.symlink_to("/dev/zero" if what == "device" else "nowhere")
+    with pytest.raises(
+        sealer.SealingRefusedError, match=r"2026-01-01.txt in the directory of checkpoints is no file"
+    ):
+        sealer.seal()
+    out = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("audit", "verify", "--json", stdout=out)
+    assert end.value.code == 2
+    assert "is no file" in json.loads(out.getvalue())["error"]
+
+
+def test_a_disk_that_takes_a_part_at_a_time_is_given_all_of_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, text: write(file, text[:7]))
+    checkpoint = notes.Checkpoint("pilot.example/log", 3, bytes(32))
+    note = notes.signed(checkpoint, notes.Signer.new("pilot.example/log"))
+    for _ in range(3):
+        published.publish(tmp_path, note, timezone.now())
+    assert [(each.text, each.is_whole) for each in published.read(tmp_path)] == [(note, True)] * 3
+    # Each says where it stands.
+    [file] = tmp_path.iterdir()
+    lines = file.read_text().splitlines()
+    assert [lines[each.line - 1] for each in published.read(tmp_path)] == [checkpoint.origin] * 3
 
 
 def test_two_at_once_seal_everything_once(write_events: Callable[..., object]) -> None:

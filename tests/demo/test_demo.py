@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from audit.models import Event
+from audit.models import Disclosure, Event
 from coaching.models import Session
 from pilot.access import Actor, Role, acting
 from pilot.dashboards.models import Release
@@ -17,6 +17,7 @@ from pilot.demo import stories
 from pilot.demo.actions import load
 from pilot.demo.invention import PATIENTS
 from pilot.demo.personas import PERSONAS, Persona, persona
+from pilot.outbox.models import Message
 from pilot.people.models import Membership, Organisation, Patient, User
 from referrals.models import ClinicalNote, Referral, Status, Withholding
 
@@ -61,6 +62,20 @@ def test_everybody_is_there_and_everything_left_its_event():
     guardian = persona("caldicott-guardian")
     with acting(Actor(guardian.role, guardian.account_id, guardian.name), "test.counted"):
         assert Event.objects.filter(relation="people_patient", kind="created").count() == PATIENTS
+
+
+def test_whatever_was_sent_is_in_the_ledger_of_disclosures():
+    sent = {
+        str(each.pk): each for each in Message.objects.using("auditor").filter(status=Message.Status.SENT)
+    }
+    lines = list(Disclosure.objects.using("auditor").filter(relation=Message._meta.db_table))
+    assert sorted(line.row_id for line in lines) == sorted(sent)
+    assert len(sent) > 100
+    assert [line for line in lines if line.patient_id != sent[line.row_id].patient_id] == []
+    # A notice is owed anyhow; anything else relied on a yes.
+    relied_on_none = {line.row_id for line in lines if line.decision_id is None}
+    wrong = relied_on_none ^ {key for key, message in sent.items() if message.is_notice}
+    assert [(sent[key].template, sent[key].purpose, sent[key].sent_at) for key in wrong] == []
 
 
 def test_figures_are_published():

@@ -34,6 +34,9 @@ bench: setup  ## the performance table
 tamper-demo: setup  ## a superuser edits the log, and verifying it names the event
 	@$(VENV_PYTHON) -m tests.tamper_demo
 
+lighthouse: setup  ## what Lighthouse says of a patient's pages on the running demo (ARGS=address; fetches it by npx)
+	@$(VENV_PYTHON) -m tests.lighthouse $(ARGS)
+
 reset:  ## forget the data of this clone
 	@$(PYTHON) -m pilot.building forget
 
@@ -43,4 +46,4 @@ lock:  ## lock what pyproject.toml asks for (needs uv; newer versions by ARGS=--
 	@$(COMPILE) pyproject.toml --constraint requirements/development.txt --output-file requirements/production.txt
 	@$(COMPILE) $(ARGS) --group node --output-file requirements/node.txt
 
-.PHONY: help setup run test mutants check bench tamper-demo reset lock
+.PHONY: help setup run test mutants check bench tamper-demo lighthouse reset lock

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,14 +24,14 @@ from pilot.access import Actor, Permission, action
 from pilot.access.later import soon
 from pilot.outbox.actions import post, stop_about
 from pilot.outbox.models import Message
-from pilot.outbox.policies import preferred_channel
+from pilot.outbox.policies import preferred_channel, the_day_before
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
 from pilot.web import formats
 from referrals.models import Referral
 
-# One message goes when a session is booked and, where that is well ahead, another this long before it.
-REMINDED_BEFORE = dt.timedelta(days=1)
+# One message goes when a session is booked and, where that is at least so long before the other, one on the day before it.
+BETWEEN_MESSAGES = dt.timedelta(days=1)
 
 
 @action("session.booked", Permission.RECORD_SESSIONS)
@@ -136,7 +137,7 @@ def cancel(session: Session, *, version: int, by: Actor) -> Session:
     """
     fresh = _locked(session, version)
     policies.check_can_move(fresh, "cancelled", by.role)
-    _cancel(fresh, by=by)
+    _cancel(fresh, patient=fresh.patient, by=by)
     _tell_patient(fresh, "session_cancelled", by=by)
     return fresh
 
@@ -149,8 +150,9 @@ def cancel_booked(patient: Patient, *, tell_patient: bool = False, by: Actor) ->
     sessions = list(Session.objects.select_for_update(of=("self",)).filter(patient=patient).upcoming())
     for session in sessions:
         policies.check_can_move(session, "cancelled", by.role)
-        _cancel(session, by=by)
-        if tell_patient:
+    _cancel(*sessions, patient=patient, by=by)
+    if tell_patient:
+        for session in sessions:
             _tell_patient(session, "session_cancelled", by=by)
     return sessions
 
@@ -268,10 +270,17 @@ def _save(session: Session) -> None:
     session.save(force_update=True)
 
 
-def _cancel(session: Session, *, by: Actor) -> None:
-    session.status = SessionStatus.CANCELLED
-    _save(session)
-    stop_about(session, patient=session.patient, by=by)
+def _cancel(*sessions: Session, patient: Patient, by: Actor) -> None:
+    if not sessions:
+        return
+    for session in sessions:
+        session.status = SessionStatus.CANCELLED
+        session.move_on()
+    # At once, however many there are: whoever withdraws waits for this.
+    Session.objects.filter(pk__in=[each.pk for each in sessions]).update(
+        status=SessionStatus.CANCELLED, version=F("version") + 1
+    )
+    stop_about(*sessions, patient=patient, by=by)
 
 
 def _save_without_clash(session: Session) -> None:
@@ -307,8 +316,8 @@ def _tell_patient(session: Session, template: str, *, by: Actor) -> None:
         "by": by,
     }
     post(patient, template=template, **told)
-    remind_at = session.starts_at - REMINDED_BEFORE
-    is_worth_it = session.is_booked and remind_at > timezone.now() + REMINDED_BEFORE
+    remind_at = the_day_before(session.starts_at)
+    is_worth_it = session.is_booked and remind_at > timezone.now() + BETWEEN_MESSAGES
     # A letter printed the day before would come too late.
     if is_worth_it and preferred_channel(patient) != Message.Channel.LETTER:
         post(patient, template="session_reminder", due_at=remind_at, **told)

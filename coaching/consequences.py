@@ -10,13 +10,13 @@ from django.utils.translation import ngettext
 
 from coaching import selectors
 from coaching.actions import cancel_booked
-from coaching.models import Session
+from coaching.models import Goal, Session
 from consent.consequences import Consequence, register
 from consent.models import NEEDED_TO_BEGIN, Purpose
 from pilot.access import Actor
 from pilot.people.models import Patient
 from pilot.web import formats
-from referrals.consequences import on_coaching_stopped
+from referrals.consequences import on_coaching_stopped, tells_of_coaching
 from referrals.models import Referral
 
 
@@ -55,6 +55,11 @@ register(Consequence("sessions", preview, apply))
 def cancel_what_is_booked(referral: Referral, *, by: Actor) -> None:
     """Cancel what is booked, and tell the patient if they agreed to reminders."""
     cancel_booked(referral.patient, tell_patient=True, by=by)
+
+
+@tells_of_coaching
+def has_sessions_or_goals(patient: Patient) -> bool:
+    return Session.objects.filter(patient=patient).exists() or Goal.objects.filter(patient=patient).exists()
 
 
 def _ends_coaching(purposes: Collection[Purpose]) -> bool:

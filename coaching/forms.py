@@ -44,9 +44,11 @@ class SessionForm(ScreenedForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         if cleaned.get("starts_on") and cleaned.get("starts_at"):
-            cleaned["begins_at"] = timezone.make_aware(
-                dt.datetime.combine(cleaned["starts_on"], cleaned["starts_at"])
-            )
+            wanted = dt.datetime.combine(cleaned["starts_on"], cleaned["starts_at"])
+            cleaned["begins_at"] = timezone.make_aware(wanted)
+            # Asked in UTC in between: an hour of the night on which the clocks go forward comes back as another.
+            if timezone.make_naive(cleaned["begins_at"].astimezone(dt.UTC)) != wanted:
+                self.add_error("starts_at", _("The clocks go forward then: there is no such time that night"))
         return cleaned
 
 

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from consent import consequences, receipts
+from consent import consequences
 from consent.models import (
     NEEDED_TO_BEGIN,
     Decision,
@@ -44,10 +44,12 @@ from consent.policies import (
     what_has_ended,
     what_would_stop,
 )
+from consent.receipts import words
+from consent.receipts.actions import give_receipt
 from pilot.access import Actor, Permission, acting, action
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
-from pilot.people.policies import check_is_alive
+from pilot.people.policies import check_is_in_use, check_is_not_double
 from pilot.people.restrictions.policies import check_not_restricted
 
 Answers = Mapping[Purpose, bool]
@@ -70,7 +72,7 @@ class How:
     sooner: bool = False
 
 
-@action("consent.decided", Permission.DECIDE)
+@action("consent.decided", Permission.DECIDE, exclusive=True)
 def decide(
     patient: Patient,
     answers: Answers,
@@ -92,7 +94,7 @@ def decide(
     return _decide(patient, answers, sheet=sheet, how=how, version=version, no_is="consent.not_now", by=by)
 
 
-@action("consent.recorded", Permission.RECORD_CONSENT)
+@action("consent.recorded", Permission.RECORD_CONSENT, exclusive=True)
 def record_decisions(
     patient: Patient,
     answers: Answers,
@@ -105,7 +107,7 @@ def record_decisions(
     """Write down the answers that a patient gives to the practice. As `decide`, and refused while nobody is
     to raise the pilot with them, unless they brought it up themselves.
     """
-    if how.method in (Decision.Method.ONLINE, Decision.Method.SYSTEM):
+    if how.method in (Decision.Method.ONLINE, Decision.Method.SYSTEM, Decision.Method.RECORDS):
         raise ValidationError({"method": _("Say how the patient gave these answers.")})
     if not how.patient_asked:
         check_may_be_raised(Patient.objects.get(pk=patient.pk))
@@ -171,21 +173,27 @@ def lapse(patient: Patient, *, by: Actor) -> Receipt | None:
 
     Access has ended with the day already. Returns None where nothing has ended, or somebody said yes again meanwhile.
     """
-    locked = _locked(patient)
+    return _lapse(_locked(patient), by=by)
+
+
+def _lapse(locked: Patient, *, by: Actor) -> Receipt | None:
     ended = what_has_ended(standing(locked))
     if not ended:
         return None
     stopped = _end(locked, ended, Decision.Answer.LAPSED, method=Decision.Method.SYSTEM, by=by)
-    return keep_receipt(locked, Receipt.Kind.LAPSED, receipts.of_lapse(ended, stopped), by=by)
+    lines = words.of_lapse(ended, stopped)
+    return give_receipt(locked, Receipt.Kind.LAPSED, lines, method=Decision.Method.SYSTEM, by=by)
 
 
-def end_by_death(patient: Patient, *, by: Actor) -> None:
-    """Write down that every yes has ended with the life, as part of writing that down. Stops nothing by itself."""
-    stood = standing(patient)
-    given = [
-        purpose for purpose in Purpose if (each := stood[purpose]) and each.answer == Decision.Answer.GIVEN
-    ]
-    _write_ended(patient, given, Decision.Answer.LAPSED, method=Decision.Method.SYSTEM, by=by)
+def end_every_yes(
+    patient: Patient, *, method: Decision.Method = Decision.Method.SYSTEM, by: Actor
+) -> list[Purpose]:
+    """Write down that every yes has ended, which nobody chose: as part of writing down a death, a move, or that the record
+    is closed. Stops nothing by itself. Returns what has ended.
+    """
+    given = what_would_stop(standing(patient))
+    write_ended(patient, given, Decision.Answer.LAPSED, method=method, by=by)
+    return given
 
 
 @action("consent.end_announced", Permission.DECIDE)
@@ -222,7 +230,7 @@ def _decide(
     by: Actor,
 ) -> Receipt | None:
     locked = _locked(patient)
-    check_is_alive(locked)
+    check_is_in_use(locked)
     stood = standing(locked)
     if version is not None and version != Decision.objects.of(locked).count():
         raise StaleVersion
@@ -232,6 +240,9 @@ def _decide(
         with acting(by, no_is, patients=[locked.pk]):
             _not_now(locked, None, by=by)
         return None
+    if joins and _lapse(locked, by=by):
+        # They are quicker than the calendar: nothing of before comes back with the new yes.
+        stood = standing(locked)
     new = _new_answers(stood, answers, sheet, joins=joins)
     check_sheet(sheet, locked)
     if any(new.values()):
@@ -247,7 +258,8 @@ def _decide(
         locked.do_not_raise_until = None
         locked.save(update_fields=["do_not_raise_until"], force_update=True)
         consequences.agreed(locked, by=by)
-    return keep_receipt(locked, Receipt.Kind.DECIDED, receipts.of_decision(new, begins_at), by=by)
+    lines = words.of_decision(new, begins_at)
+    return give_receipt(locked, Receipt.Kind.DECIDED, lines, method=how.method, by=by)
 
 
 def _locked(patient: Patient) -> Patient:
@@ -327,6 +339,7 @@ def _decision(
 def _not_now(patient: Patient, until: dt.date | None, *, by: Actor) -> dt.date:
     today = timezone.localdate()
     until = until or months_after(today, DO_NOT_RAISE_MONTHS)
+    check_is_not_double(patient)
     if until <= today:
         raise ValidationError({"until": _("Choose a day in the future.")})
     if has_joined(standing(patient)):
@@ -359,7 +372,8 @@ def _withdraw(
     stopped = _end(
         patient, ending, Decision.Answer.WITHDRAWN, method=method, representative=representative, by=by
     )
-    return keep_receipt(patient, Receipt.Kind.WITHDRAWN, receipts.of_withdrawal(ending, stopped), by=by)
+    lines = words.of_withdrawal(ending, stopped)
+    return give_receipt(patient, Receipt.Kind.WITHDRAWN, lines, method=method, by=by)
 
 
 def _end(
@@ -372,11 +386,11 @@ def _end(
     by: Actor,
 ) -> list[str]:
     """Write down that these have ended, and stop what rests on them. Returns the lines for the receipt."""
-    _write_ended(patient, ending, answer, method=method, representative=representative, by=by)
+    write_ended(patient, ending, answer, method=method, representative=representative, by=by)
     return consequences.stop(patient, ending, by=by)
 
 
-def _write_ended(
+def write_ended(
     patient: Patient,
     ending: Collection[Purpose],
     answer: Decision.Answer,
@@ -385,6 +399,7 @@ def _write_ended(
     representative: Representative | None = None,
     by: Actor,
 ) -> None:
+    """Write down that these yeses have ended, as part of an action. Stops nothing by itself."""
     stood = standing(patient)
     Decision.objects.bulk_create(
         Decision(
@@ -400,10 +415,3 @@ def _write_ended(
         for purpose in ending
         if (agreed := stood[purpose])
     )
-
-
-def keep_receipt(patient: Patient, kind: Receipt.Kind, lines: list[receipts.Line], *, by: Actor) -> Receipt:
-    """Write down what the patient is told of what was done, as part of an action."""
-    receipt = Receipt(patient=patient, practice_id=patient.practice_id, kind=kind, lines=lines)
-    receipt.save(force_insert=True)
-    return receipt

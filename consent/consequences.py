@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from consent.models import Purpose, Reminder
+from consent.models import Decision, Purpose, Receipt, Reminder
 from pilot.access import Actor
 from pilot.people.models import Patient
 
@@ -61,12 +61,21 @@ class EndAnnounced(Protocol):
     def __call__(self, patient: Patient, reminders: Collection[Reminder], *, by: Actor) -> object: ...
 
 
+class ReceiptKept(Protocol):
+    """Runs in the transaction that wrote the receipt; `method` is how the patient said what it is about."""
+
+    def __call__(
+        self, patient: Patient, receipt: Receipt, *, method: Decision.Method, by: Actor
+    ) -> object: ...
+
+
 @dataclass
 class _Registered:
     consequences: dict[str, Consequence] = field(default_factory=dict)
     agreed: dict[str, Agreed] = field(default_factory=dict)
     not_now: dict[str, NotNowSaid] = field(default_factory=dict)
     end_announced: dict[str, EndAnnounced] = field(default_factory=dict)
+    receipt_kept: dict[str, ReceiptKept] = field(default_factory=dict)
 
 
 _registered = _Registered()
@@ -97,6 +106,12 @@ def on_end_announced(run: EndAnnounced) -> EndAnnounced:
     return run
 
 
+def on_receipt_kept(run: ReceiptKept) -> ReceiptKept:
+    """Run this whenever a patient has been given a receipt. Usable as a decorator."""
+    _registered.receipt_kept[_name(run)] = run
+    return run
+
+
 def previews(patient: Patient, purposes: Collection[Purpose]) -> list[str]:
     """What the patient reads before confirming that these purposes end."""
     return [line for each in _in_order() if (line := each.preview(patient, purposes))]
@@ -120,6 +135,11 @@ def not_now_said(patient: Patient, until: dt.date, *, by: Actor) -> None:
 def end_announced(patient: Patient, reminders: Collection[Reminder], *, by: Actor) -> None:
     for run in list(_registered.end_announced.values()):
         run(patient, reminders, by=by)
+
+
+def receipt_kept(patient: Patient, receipt: Receipt, *, method: Decision.Method, by: Actor) -> None:
+    for run in list(_registered.receipt_kept.values()):
+        run(patient, receipt, method=method, by=by)
 
 
 def _in_order() -> list[Consequence]:

@@ -230,6 +230,7 @@ class Decision(Record):
         PHONE = "phone", _("By phone, read back")
         POST = "post", _("By post")
         SYSTEM = "system", _("By the calendar")
+        RECORDS = "records", _("When two records of one person were brought together")
 
     class Help(models.TextChoices):
         INTERPRETER = "interpreter", _("Through an interpreter")
@@ -364,6 +365,8 @@ class Receipt(Record):
         WITHDRAWN = "withdrawn", _("What you stopped")
         CORRECTED = "corrected", _("What was put right")
         LAPSED = "lapsed", _("What has ended")
+        MERGED = "merged", _("Your two records are one")
+        MOVED = "moved", _("You have moved")
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
     practice = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")

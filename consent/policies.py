@@ -162,6 +162,12 @@ def what_would_stop(stood: Standing, purposes: Collection[Purpose] | None = None
     return [purpose for purpose in given if purpose in purposes]
 
 
+def noes(stood: Standing) -> list[Purpose]:
+    """What the patient said no to or stopped, and that stands. What the calendar ended, or was a mistake, is no answer."""
+    answers = (Decision.Answer.REFUSED, Decision.Answer.WITHDRAWN)
+    return [purpose for purpose in Purpose if (decision := stood[purpose]) and decision.answer in answers]
+
+
 def check_may_be_raised(patient: Patient) -> None:
     """Pass, or refuse while nobody is to bring the pilot up with this patient. Staff cannot override it."""
     check_not_restricted(patient)

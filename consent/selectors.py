@@ -175,23 +175,24 @@ def representative(actor: Actor, patient: Patient, key: UUID) -> Representative:
     return found
 
 
-def patients_to_tell(actor: Actor) -> list[UUID]:
-    """Whose yes ends soon, for the keys of those who have not been told of that day yet."""
+def patients_to_tell(actor: Actor, most: int | None = None) -> list[UUID]:
+    """Whose yes ends soon, for the keys of those who have not been told of that day yet; so many at most."""
     soon = timezone.localdate() + TOLD_BEFORE
     ending = _latest_yes(actor).filter(  # type: ignore[misc]
         Q(lapses_on__lte=soon) | Q(sheet__in=_materially_changed()), ends_on__gt=timezone.localdate()
     )
     told = Reminder.objects.filter(decision=OuterRef("pk"), ends_on=OuterRef("ends_on"))
-    return _patients(ending.exclude(Exists(told)))
+    return _patients(ending.exclude(Exists(told)), most)
 
 
-def patients_with_lapsed(actor: Actor) -> list[UUID]:
-    """Whose yes has ended by the calendar with nobody having written it down."""
+def patients_with_lapsed(actor: Actor, most: int | None = None) -> list[UUID]:
+    """Whose yes has ended by the calendar with nobody having written it down; so many at most."""
     today = timezone.localdate()
     return _patients(
         _latest_yes(actor).filter(  # type: ignore[misc]
             Q(lapses_on__lte=today) | Q(sheet__in=_materially_changed()), ends_on__lte=today
-        )
+        ),
+        most,
     )
 
 
@@ -214,8 +215,8 @@ def _materially_changed() -> list[int]:
     return list(InformationSheet.objects.published().filter(Exists(later)).values_list("pk", flat=True))
 
 
-def _patients(decisions: DecisionQuerySet) -> list[UUID]:
-    return list(decisions.order_by("patient_id").values_list("patient_id", flat=True).distinct())
+def _patients(decisions: DecisionQuerySet, most: int | None) -> list[UUID]:
+    return list(decisions.order_by("patient_id").values_list("patient_id", flat=True).distinct()[:most])
 
 
 def sheets_in_force(language: str = "en", readers: str = "adults") -> list[InformationSheet]:

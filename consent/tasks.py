@@ -11,10 +11,14 @@ from celery.exceptions import SoftTimeLimitExceeded
 from consent import selectors
 from consent.actions import announce_end, lapse
 from pilot.access import Actor, acting
+from pilot.access.later import alone
 from pilot.celery import app
 from pilot.people.models import Patient
 
 logger = logging.getLogger(__name__)
+
+# Patients in one run, each in a transaction of their own: fewer than what a worker does in the time that it has for a task.
+AT_ONCE = 500
 
 
 @app.task(name="consent.announce_ends")
@@ -29,11 +33,18 @@ def end_what_has_lapsed() -> None:
     _for_each("consent.lapse", selectors.patients_with_lapsed, lapse)
 
 
-def _for_each(name: str, find: Callable[[Actor], list[Any]], do: Callable[..., Any]) -> None:
-    """Each patient in a transaction of their own, so that one who cannot be dealt with keeps nobody else waiting."""
+def _for_each(name: str, find: Callable[[Actor, int], list[Any]], do: Callable[..., Any]) -> None:
+    """So many patients, each in a transaction of their own: one who cannot be dealt with keeps nobody else waiting. Nothing
+    where an earlier run is still at it."""
+    with alone(name) as is_alone:
+        if is_alone:
+            _do(name, find, do)
+
+
+def _do(name: str, find: Callable[[Actor, int], list[Any]], do: Callable[..., Any]) -> None:
     system = Actor.system(name)
     with acting(system, f"{name}_due"):
-        keys = find(system)
+        keys = find(system, AT_ONCE)
     for key in keys:
         try:
             do(Patient(pk=key), by=system)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from consent import views
 from consent.correcting import views as correcting
+from consent.receipts import views as receipts
 from consent.representatives import views as representatives
 from pilot.web.navigation import FooterLink, register
 
@@ -37,7 +38,9 @@ urlpatterns = [
         representatives.EndRepresentative.as_view(),
         name="end_representative",
     ),
-    path("patients/<uuid:patient>/consent/receipts/<uuid:receipt>/", views.Receipt.as_view(), name="receipt"),
+    path(
+        "patients/<uuid:patient>/consent/receipts/<uuid:receipt>/", receipts.Receipt.as_view(), name="receipt"
+    ),
 ]
 
 register(FooterLink(_("Information for patients"), "consent:information", 5))

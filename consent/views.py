@@ -15,11 +15,10 @@ from consent.actions import record_decisions, record_not_now, record_withdrawal
 from consent.changes import side_by_side
 from consent.forms import NotNowForm, StaffDecisionForm, WithdrawalForm
 from consent.models import InformationSheet, Purpose
-from consent.models import Receipt as KeptReceipt
 from consent.selectors import ConsentRecord
 from pilot.access import Permission
 from pilot.people.models import Need, Patient
-from pilot.web.views import FormPage, Page, PublicPage
+from pilot.web.views import FormPage, PublicPage
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
@@ -160,26 +159,6 @@ class RecordWithdrawal(PatientConsent, FormPage):
         )
         self.say(_("Stopped. Nobody has to say why."))
         return reverse("consent:receipt", args=[self.kwargs["patient"], receipt.pk])
-
-
-class Receipt(PatientConsent, Page):
-    """What a patient was told after deciding or stopping, to read out or to print."""
-
-    permission = Permission.RECORD_CONSENT
-    about = {"patient": Patient, "receipt": KeptReceipt}
-    template_name = "consent/receipt.jinja"
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return str(self.receipt.get_kind_display())
-
-    def get_row(self) -> ConsentRecord:
-        row = super().get_row()
-        self.receipt = selectors.receipt(self.actor, self.kwargs["patient"], self.kwargs["receipt"])
-        return row
-
-    def context(self) -> dict[str, Any]:
-        return {"receipt": self.receipt}
 
 
 class OneSheet(PublicPage):

@@ -287,10 +287,10 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT: str | None = env.str("STATIC_ROOT", str(HOME / "static"))
 _static_storage = "whitenoise.storage.CompressedManifestStaticFilesStorage"
 if MODE == "test":
-    # Tests serve the files as they lie, without collecting them first.
+    # Tests serve the files as they lie, without collecting them first, nor listing them all for each client.
     STATIC_ROOT = None
     _static_storage = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    WHITENOISE_USE_FINDERS = True
+    WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = True
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},  # nothing uploaded is kept as a file
     "staticfiles": {"BACKEND": _static_storage},

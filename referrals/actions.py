@@ -16,13 +16,14 @@ from consent.policies import ConsentMissing, check_may_be_raised, ended_by_the_c
 from pilot.access import Actor, Permission, Role, action
 from pilot.access.grants import grant, revoke
 from pilot.people.models import Membership, Patient
-from pilot.people.policies import check_is_alive
+from pilot.people.policies import check_is_in_use
 from pilot.people.restrictions.policies import check_not_restricted
 from referrals import codes
 from referrals.consequences import coaching_stopped
 from referrals.invitations.actions import cancel_invitations
 from referrals.models import Allocation, Referral, Status
 from referrals.policies import (
+    SAID_BY_HAND,
     check_can_move,
     check_provider,
     free_places,
@@ -55,7 +56,7 @@ def log_referral(
     """
     # Locked: two receptionists may log the same person at once.
     patient = Patient.objects.select_for_update(of=("self",), no_key=True).get(pk=patient.pk)
-    check_is_alive(patient)
+    check_is_in_use(patient)
     check_not_restricted(patient)
     if not patient_asked:
         check_may_be_raised(patient)
@@ -169,7 +170,12 @@ def resume(referral: Referral, *, by: Actor) -> Referral:
 
 @action("referral.ended", Permission.CHANGE_SUPPORT)
 def end_referral(referral: Referral, *, ending: str, by: Actor) -> Referral:
-    """End the support, with no mark against anybody: the coach's access and what lies ahead end."""
+    """End the support, with no mark against anybody: the coach's access and what lies ahead end.
+
+    Refused for an ending that has a page of its own, which ends more than the support: a death, say.
+    """
+    if ending not in SAID_BY_HAND:
+        raise ValidationError({"ending": _("Choose how it ends.")})
     ended = _move(referral, "ended", by=by, ending=ending, ended_at=timezone.now(), provider_id=None)
     coaching_stopped(ended, by=by)
     _end_access(ended, _end_allocations(ended))
@@ -192,20 +198,25 @@ def end_for_withdrawal(patient: Patient, purposes: Collection[Purpose], *, by: A
     ending = Referral.Ending.TIME_OVER if is_over else Referral.Ending.PATIENTS_CHOICE
     _move(referral, "ended", by=by, ending=ending, ended_at=timezone.now(), provider_id=None)
     _end_allocations(referral)
-    return _("You are no longer waiting for a coach.") if was_waiting else _("Your coaching has stopped.")
+    return _has_stopped(was_waiting=was_waiting)
 
 
-def end_by_death(patient: Patient, *, by: Actor) -> None:
-    """End whatever is open of a patient who has died, as part of writing that down. Nobody is told."""
+def end_what_is_open(patient: Patient, ending: Referral.Ending, *, by: Actor) -> str | None:
+    """End whatever of the patient's is open, which nobody chose: they died or moved, or the record is closed.
+
+    Part of an action; nobody is told. Returns what a receipt would say of it, or None where nothing was under way.
+    """
     cancel_invitations(patient, by=by)
     referral = Referral.objects.of(patient).open().first()
     if referral is None:
-        return
+        return None
     if referral.status == Status.AWAITING_DECISION:
         _move(referral, "set aside", by=by, ended_at=timezone.now())
-        return
-    _move(referral, "ended", by=by, ending=Referral.Ending.DIED, ended_at=timezone.now(), provider_id=None)
+        return None
+    was_waiting = referral.status == Status.WAITING
+    _move(referral, "ended", by=by, ending=ending, ended_at=timezone.now(), provider_id=None)
     _end_allocations(referral)
+    return _has_stopped(was_waiting=was_waiting)
 
 
 def revoke_grants(patient: Patient, purposes: Collection[Purpose], *, by: Actor) -> str | None:
@@ -219,6 +230,10 @@ def revoke_grants(patient: Patient, purposes: Collection[Purpose], *, by: Actor)
 
 
 # --- Parts of the above ----------------------------------------------------------------------------
+
+
+def _has_stopped(*, was_waiting: bool) -> str:
+    return _("You are no longer waiting for a coach.") if was_waiting else _("Your coaching has stopped.")
 
 
 def _move(referral: Referral, name: str, *, by: Actor, **columns: object) -> Referral:

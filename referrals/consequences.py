@@ -1,10 +1,12 @@
-"""What else happens when coaching stops: apps above this one register it here when they load."""
+"""What apps above this one know of coaching: what else happens when it stops, and whether anything is written of it. They
+register it here when they load."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from pilot.access import Actor
+from pilot.people.models import Patient
 from referrals.models import Referral
 
 
@@ -14,7 +16,14 @@ class CoachingStopped(Protocol):
     def __call__(self, referral: Referral, *, by: Actor) -> object: ...
 
 
+class WrittenOfCoaching(Protocol):
+    """Whether something is written in this patient's record that whoever coached them goes on reading there."""
+
+    def __call__(self, patient: Patient) -> bool: ...
+
+
 _registered: dict[str, CoachingStopped] = {}
+_written: dict[str, WrittenOfCoaching] = {}
 
 
 def on_coaching_stopped(run: CoachingStopped) -> CoachingStopped:
@@ -30,3 +39,14 @@ def on_coaching_stopped(run: CoachingStopped) -> CoachingStopped:
 def coaching_stopped(referral: Referral, *, by: Actor) -> None:
     for run in list(_registered.values()):
         run(referral, by=by)
+
+
+def tells_of_coaching(run: WrittenOfCoaching) -> WrittenOfCoaching:
+    """Ask this whenever it matters where coaching is written down. Usable as a decorator."""
+    _written[f"{run.__module__}.{getattr(run, '__qualname__', repr(run))}"] = run
+    return run
+
+
+def holds_coaching(patient: Patient) -> bool:
+    """Whether sessions, goals or anything else of coaching is written in this record. Ask in an action about the patient."""
+    return any(run(patient) for run in list(_written.values()))

@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from pilot.people.models import Need
 from pilot.web import fields
 from pilot.web.forms import Form
-from referrals.models import BestTime, Reason, Referral
+from referrals.models import BestTime, Reason
+from referrals.policies import SAID_BY_HAND
 from referrals.screening.forms import ScreenedForm
 
 
@@ -67,6 +68,6 @@ class InviteForm(Form):
 class EndForm(Form):
     ending = fields.RadioField(
         label=_("How does it end?"),
-        choices=Referral.Ending.choices,
+        choices=[(each.value, each.label) for each in SAID_BY_HAND],
         missing=_("Choose how it ends"),
     )

@@ -85,6 +85,7 @@ class Referral(Record, Versioned):
         MOVED = "moved", _("Moved away or changed practice")
         TIME_OVER = "time_over", _("The time that was agreed to was over")
         DIED = "died", _("The patient died")
+        MERGED = "merged", _("Goes on in another record of the same person, if they wish")
 
     class Source(models.TextChoices):
         DESK = "desk", _("At the practice")
@@ -108,9 +109,7 @@ class Referral(Record, Versioned):
     logged_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     logged_at = models.DateTimeField()
     ready_at = models.DateTimeField(
-        null=True,
-        blank=True,
-        help_text="When the patient had agreed and began to wait.",
+        null=True, blank=True, help_text="When the patient had agreed and began to wait."
     )
     allocated_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)

@@ -133,6 +133,13 @@ def check_provider(referral: Referral) -> None:
         raise ValidationError(_("Your organisation no longer works with this practice."))
 
 
+# What somebody can say when they end the support. Every other ending has a page of its own, which ends more than this.
+SAID_BY_HAND = (
+    Referral.Ending.SUPPORT_COMPLETE,
+    Referral.Ending.HEALTH_FIRST,
+    Referral.Ending.PATIENTS_CHOICE,
+    Referral.Ending.MOVED,
+)
 # The most that IPS fidelity still calls a good caseload; a membership may set its own limit.
 USUAL_CASELOAD = 25
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Count, QuerySet
+from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
@@ -23,7 +24,8 @@ from referrals.policies import is_open, places_of
 
 def newest_at(actor: Actor, practice: Organisation) -> ReferralQuerySet:
     """The practice's referrals with whose they are, in no order. Nothing of them that a list does not show."""
-    rows = Referral.objects.visible_to(actor).filter(practice=practice).select_related("patient")
+    rows = Referral.objects.visible_to(actor).filter(practice=practice, patient__merged_into__isnull=True)
+    rows = rows.select_related("patient")
     whose = [f"patient__{name}" for name in ("given_name", "family_name", "preferred_name", "nhs_number")]
     return rows.only("reference", "status", "logged_at", "patient", *whose)
 
@@ -58,13 +60,13 @@ def latest_of(actor: Actor, patients: Iterable[Patient]) -> dict[UUID, Referral]
 
 
 def patients_with_reference(actor: Actor, text: str) -> list[UUID]:
-    """The keys of the patients whose referral has this reference, however typed; none for other texts."""
+    """The keys of the patients whose referral has this reference, however typed; none for other texts. Where the record was
+    closed, of the one that is kept."""
     reference = codes.reference_in(text)
     if not reference:
         return []
-    return list(
-        Referral.objects.visible_to(actor).filter(reference=reference).values_list("patient_id", flat=True)
-    )
+    found = Referral.objects.visible_to(actor).filter(reference=reference)
+    return list(found.values_list(Coalesce("patient__merged_into", "patient"), flat=True))
 
 
 def coach_of(actor: Actor, referral: Referral) -> Allocation | None:

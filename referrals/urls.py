@@ -8,6 +8,8 @@ from pilot.web.navigation import NavigationItem, register
 from referrals import views
 from referrals.allocation import views as allocation
 from referrals.deaths import views as deaths
+from referrals.merging import views as merging
+from referrals.moving import views as moving
 from referrals.notes import views as notes
 from referrals.patients import views as patients
 
@@ -22,6 +24,10 @@ urlpatterns = [
     path("patients/<uuid:patient>/change/", patients.ChangePatient.as_view(), name="patient-edit"),
     path("patients/<uuid:patient>/died/", deaths.RecordDeath.as_view(), name="died"),
     path("patients/<uuid:patient>/has-not-died/", deaths.UndoDeath.as_view(), name="has-not-died"),
+    path("patients/<uuid:patient>/moved/", moving.RecordMove.as_view(), name="moved"),
+    path("patients/<uuid:patient>/has-not-moved/", moving.UndoMove.as_view(), name="has-not-moved"),
+    path("patients/<uuid:patient>/same-person/", merging.FindOther.as_view(), name="same-person"),
+    path("patients/<uuid:patient>/same-person/<uuid:other>/", merging.Merge.as_view(), name="merge"),
     path("patients/<uuid:patient>/refer/", views.LogReferral.as_view(), name="log"),
     path("patients/<uuid:patient>/notes/", notes.Notes.as_view(), name="notes"),
     path("patients/<uuid:patient>/notes/write/", notes.WriteNote.as_view(), name="note-write"),

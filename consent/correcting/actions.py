@@ -5,13 +5,15 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from consent import consequences, receipts
-from consent.actions import keep_receipt
+from consent import consequences
 from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
 from consent.policies import standing, what_would_stop
+from consent.receipts import words
+from consent.receipts.actions import give_receipt
 from pilot.access import Actor, Permission, action
 from pilot.people.actions import StaleVersion
 from pilot.people.models import Patient
+from pilot.people.policies import check_is_not_double
 
 
 @action("consent.corrected", Permission.RECORD_CONSENT, exclusive=True)
@@ -23,6 +25,7 @@ def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Act
     A yes that never was takes with it everything that rested on it, exactly as a withdrawal does.
     """
     patient = Patient.objects.get(pk=decision.patient_id)
+    check_is_not_double(patient)
     stood = standing(patient)
     purpose = Purpose(decision.purpose)
     if stood[purpose] != decision:
@@ -39,7 +42,9 @@ def correct(decision: Decision, answer: Decision.Answer, reason: str, *, by: Act
     Decision.objects.bulk_create(corrections)
     if ending:
         stopped = consequences.stop(patient, ending, by=by)
-        keep_receipt(patient, Receipt.Kind.CORRECTED, receipts.of_correction(ending, stopped), by=by)
+        lines = words.of_correction(ending, stopped)
+        method = Decision.Method(decision.method)
+        give_receipt(patient, Receipt.Kind.CORRECTED, lines, method=method, by=by)
     return next(each for each in corrections if each.corrects_id == decision.pk)
 
 

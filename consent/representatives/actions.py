@@ -7,6 +7,7 @@ from django.utils import timezone
 from consent.models import Representative
 from pilot.access import Actor, Permission, action
 from pilot.people.models import Patient
+from pilot.people.policies import check_is_not_double
 
 
 @action("representative.recorded", Permission.RECORD_CONSENT)
@@ -14,6 +15,7 @@ def record_representative(
     patient: Patient, *, name: str, authority: str, seen: str, by: Actor
 ) -> Representative:
     """Write down who may speak for the patient, and which paper says so. They can stop things, and never agree to any."""
+    check_is_not_double(Patient.objects.get(pk=patient.pk))
     representative = Representative(
         patient=patient,
         practice_id=patient.practice_id,

@@ -235,13 +235,15 @@ def action(
     *,
     about_patient: bool = True,
     exclusive: bool = False,
+    beside: str = "",
 ) -> Callable[[_Verb[Subject, Params, Result]], _Verb[Subject, Params, Result]]:
     """Make a domain verb of a function whose first argument is its subject and that takes `*, by: Actor`.
 
     Afterwards: it ran in one transaction, under a lock on the patient, after `check(by, permission, subject)` passed
     *with the lock held*, and wrote only rows of that patient. `exclusive` waits for every other action on the patient
-    and holds off new ones (withdrawal); the others share. Where the subject is not `about_patient` (an
-    organisation), the verb itself opens `acting` for the patients it adds.
+    and holds off new ones (withdrawal); the others share. `beside` names the argument that is a second subject, of which
+    all the same holds; the locks are taken in the same order whichever comes first. Where the subject is not
+    `about_patient` (an organisation), the verb itself opens `acting` for the patients it adds.
     """
 
     def decorate(
@@ -250,9 +252,11 @@ def action(
         @wraps(verb)
         def run(subject: Subject, /, *args: Params.args, **kwargs: Params.kwargs) -> Result:
             by: Actor = kwargs["by"]  # type: ignore[assignment]
-            patients = [patient_of(subject)] if about_patient else []
+            # Where it was left out, the verb itself says so.
+            subjects = [subject, *([kwargs[beside]] if beside in kwargs else [])]
+            patients = [patient_of(each) for each in subjects] if about_patient else []  # type: ignore[arg-type]
             with acting(by, name, patients=patients) as context:
-                _hold_and_check(context, permission, subject, exclusive=exclusive)
+                _hold_and_check(context, permission, subjects, exclusive=exclusive)
                 return verb(subject, *args, **kwargs)
 
         ACTIONS[name] = run
@@ -265,14 +269,15 @@ def action(
 
 
 def _hold_and_check(
-    context: Context, permission: Permission, subject: models.Model, *, exclusive: bool
+    context: Context, permission: Permission, subjects: Collection[Any], *, exclusive: bool
 ) -> None:
     from pilot.access.policies import check
 
-    for patient in context.patients:
-        hold(patient, exclusive=exclusive)
+    if context.patients:
+        hold(*context.patients, exclusive=exclusive)
     context.forget_grants()
-    check(context.actor, permission, subject)
+    for subject in subjects:
+        check(context.actor, permission, subject)
 
 
 def patient_of(subject: models.Model) -> UUID:

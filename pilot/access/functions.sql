@@ -74,14 +74,18 @@ CREATE OR REPLACE FUNCTION pilot.granted_referrals() RETURNS SETOF uuid LANGUAGE
     {referral_relation}
 $$;
 
--- The acting patient's own record, or the patients of the referrals allocated to the acting user.
+-- The acting patient's own record, with those of theirs that were closed because they had two; or the patients of the
+-- referrals allocated to the acting user.
 CREATE OR REPLACE FUNCTION pilot.granted_patients() RETURNS SETOF uuid LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path = pg_catalog, public, pilot, pg_temp AS $$
-    SELECT g.content_object_id
+    SELECT own.id
     FROM public.access_patientgrant g
     JOIN public.auth_permission p ON p.id = g.permission_id AND p.codename = 'act_as_' || pilot.role()
     JOIN public.people_patient patient ON patient.id = g.content_object_id AND patient.account_id = g.user_id
-        AND patient.died_on IS NULL
+        AND patient.died_on IS NULL AND patient.merged_into_id IS NULL
+    CROSS JOIN LATERAL (
+        SELECT patient.id UNION ALL SELECT double.id FROM public.people_patient double WHERE double.merged_into_id = patient.id
+    ) own
     JOIN public.people_user u ON u.id = g.user_id AND u.is_active
     WHERE g.user_id = pilot.user_id() AND pilot.role() = 'patient'
     UNION ALL

@@ -68,7 +68,7 @@ PROJECTIONS: list[Projection] = [
     Projection(
         PatientGrant,
         "SELECT p.account_id, p.id, 'patient' FROM public.people_patient p"
-        " WHERE p.account_id IS NOT NULL AND p.died_on IS NULL",
+        " WHERE p.account_id IS NOT NULL AND p.died_on IS NULL AND p.merged_into_id IS NULL",
         "SELECT %s::uuid",
     ),
 ]

@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.utils import timezone
 
 from coaching.models import DistressCall, Goal, Session, SessionStatus
-from consent import receipts
 from consent.models import NEEDED_TO_BEGIN, Decision, InformationSheet, Purpose, Receipt
 from consent.policies import lapses_on
+from consent.receipts.words import of_decision, of_withdrawal
 from pilot.access import Role
 from pilot.access.records import Record
 from pilot.demo import words
@@ -185,7 +185,9 @@ class Case:
                 self._says_yes(purpose, at, method)
             else:
                 self._decides(purpose, Decision.Answer.REFUSED, at, method)
-        self._gets_receipt(Receipt.Kind.DECIDED, receipts.of_decision(self.decisions), at)
+        receipt = self._gets_receipt(Receipt.Kind.DECIDED, of_decision(self.decisions), at)
+        if method in (Decision.Method.PHONE, Decision.Method.POST):
+            self._is_sent("decided", at, Message.Channel.LETTER, context={"receipt": receipt})
         self.referral.status, self.referral.ready_at = Status.WAITING, at
         self.referral.provider = self.patient.practice.served_by
 
@@ -195,9 +197,8 @@ class Case:
         method = pick(self.chance, _HOW_DECIDED)
         for purpose in ended:
             self._decides(purpose, Decision.Answer.WITHDRAWN, at, method)
-        self._gets_receipt(Receipt.Kind.WITHDRAWN, receipts.of_withdrawal(ended, _STOPPED), at)
-        self._is_sent("withdrawn", at, context={"ended": [purpose.label for purpose in ended]})
-
+        receipt = self._gets_receipt(Receipt.Kind.WITHDRAWN, of_withdrawal(ended, _STOPPED), at)
+        self._is_sent("withdrawn", at, context={"receipt": receipt})
         self.decisions = {}
 
     def is_asked_again(self) -> None:
@@ -244,11 +245,14 @@ class Case:
         # Never two at the same moment: which one stands is told by the time.
         self.all.add(decision, at + dt.timedelta(milliseconds=list(Purpose).index(purpose)))
 
-    def _gets_receipt(self, kind: Receipt.Kind, lines: Collection[dict[str, str]], at: dt.datetime) -> None:
+    def _gets_receipt(
+        self, kind: Receipt.Kind, lines: Collection[dict[str, str]], at: dt.datetime
+    ) -> Receipt:
         receipt = Receipt(
             patient=self.patient, practice_id=self.patient.practice_id, kind=kind, lines=list(lines)
         )
         self.all.add(receipt, at)
+        return receipt
 
     # --- With a coach ---
 
@@ -371,7 +375,9 @@ class Case:
                 "context": {"session": session},
                 "about": session,
             }
-            self._is_sent("session_booked", session.created_at, **told)
+            # Nothing is sent before they had said yes to it.
+            at = max(session.created_at, self.calendar.at(self.agreed_on, 18))
+            self._is_sent("session_booked", at, **told)
 
     def _is_sent(
         self,

@@ -11,16 +11,17 @@ from uuid import uuid4
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Case, F, Q, TextField, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from consent.models import Purpose
 from consent.policies import holds
-from pilot.access import Actor, Permission, action
+from pilot.access import Actor, Permission, acting, action, current
 from pilot.access.records import Record
 from pilot.outbox import ledger, sending, wording
 from pilot.outbox.models import Message, MessageQuerySet
-from pilot.outbox.policies import address_for, has_died, preferred_channel, sends_texts
+from pilot.outbox.policies import address_for, is_written_to, preferred_channel, sends_texts
 from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Patient
 
@@ -42,7 +43,8 @@ def post(
 ) -> Message | None:
     """Write a message in the surrounding action; it is sent after the commit, or not at all.
 
-    To somebody who has died nothing is written, nor to anybody else about them: None is returned.
+    To somebody who has died nothing is written, nor to anybody else about them: None is returned. Of a record that was
+    closed because the same person has another, notices alone are written, into the one that is kept.
 
     `channel` is the patient's preferred one unless given; one that does not reach them safely is refused with
     a `ValidationError`. With a `purpose` it relies on that consent: nothing is written, and None returned,
@@ -50,7 +52,20 @@ def post(
     secret }}` in the template is readable only in the sent message. `about` names the row that it is stopped
     with (`stop_about`).
     """
-    if has_died(patient.pk) or (purpose and not holds(patient.pk, Purpose(purpose))):
+    if patient.merged_into_id is not None and not purpose:
+        kept = patient.merged_into_id
+        with acting(by, current().action, patients=[kept]):
+            return post(
+                Patient.objects.select_related("practice").get(pk=kept),
+                template=template,
+                context=context,
+                channel=channel,
+                about=about,
+                secret=secret,
+                due_at=due_at,
+                by=by,
+            )
+    if not is_written_to(patient.pk) or (purpose and not holds(patient.pk, Purpose(purpose))):
         return None
     chosen = Message.Channel(channel) if channel else preferred_channel(patient)
     address = address_for(patient, chosen)
@@ -75,14 +90,14 @@ def post(
     return message
 
 
-def stop_about(row: Record, *, patient: Patient, by: Actor) -> int:
-    """Call off whatever has not certainly been sent about this row, in the surrounding action. Returns how many.
+def stop_about(*rows: Record, patient: Patient, by: Actor) -> int:
+    """Call off whatever has not certainly been sent about these rows, in the surrounding action. Returns how many.
 
     What a worker has in its hands already is not handed over, and what failed or may not have arrived is not
     sent again.
     """
     open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
-    return _stop(open_ones.filter(patient=patient, about=row.pk))
+    return _stop(open_ones.filter(patient=patient, about__in=[row.pk for row in rows]))
 
 
 def stop_all(patient: Patient, *, by: Actor) -> int:
@@ -91,8 +106,15 @@ def stop_all(patient: Patient, *, by: Actor) -> int:
 
 
 def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> int:
-    """Stop what waits to be sent for any of these purposes, in the surrounding action. Returns how many."""
-    return _stop(Message.objects.waiting_for(patient, purposes))
+    """Stop what waits to be sent for any of these purposes, in the surrounding action. Returns how many.
+
+    What may not have arrived, and what a worker has in its hands, is called off too: it is not sent again, whatever they
+    agree to later.
+    """
+    waiting = Message.objects.waiting_for(patient, purposes).count()
+    open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
+    _stop(open_ones.filter(patient=patient, purpose__in=list(purposes)))
+    return waiting
 
 
 @action("message.claimed", Permission.SEND_MESSAGES)
@@ -215,7 +237,7 @@ def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> 
 
 
 def _may_still_go(message: Message) -> bool:
-    if message.called_off_at is not None or has_died(message.patient_id):
+    if message.called_off_at is not None or not is_written_to(message.patient_id):
         return False
     return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
 
@@ -250,13 +272,16 @@ def _locked(message: Message, *statuses: Message.Status, or_skip: bool = False) 
 
 
 def _stop(waiting: MessageQuerySet) -> int:
-    messages = list(waiting.select_for_update(of=("self",)).order_by("id"))
-    for message in messages:
-        message.called_off_at = timezone.now()
-        message.save(update_fields=["called_off_at"])
-        if message.status in (Message.Status.DUE, Message.Status.NOT_SENT):
-            _settle(message, Message.Status.STOPPED)
-    return len(messages)
+    # Locked in one order, whoever else stops some of them; then written at once, however many there are.
+    keys = list(waiting.select_for_update(of=("self",)).order_by("id").values_list("pk", flat=True))
+    if keys:
+        is_here = Q(status__in=[Message.Status.DUE, Message.Status.NOT_SENT])
+        Message.objects.filter(pk__in=keys).update(
+            called_off_at=timezone.now(),
+            status=Case(When(is_here, then=Value(Message.Status.STOPPED.value)), default=F("status")),
+            secret=Case(When(is_here, then=Value("")), default=F("secret"), output_field=TextField()),
+        )
+    return len(keys)
 
 
 def _settle(message: Message, status: Message.Status) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Collection
 
 from django.utils.translation import ngettext
 
-from consent.consequences import Consequence, on_end_announced, register
-from consent.models import Purpose, Reminder
-from consent.policies import ended_by_the_calendar
+from consent.consequences import Consequence, on_end_announced, on_receipt_kept, register
+from consent.models import Decision, Purpose, Receipt, Reminder
 from pilot.access import Actor, Role
 from pilot.outbox import actions
 from pilot.outbox.models import Message
@@ -29,18 +28,8 @@ def preview(patient: Patient, purposes: Collection[Purpose]) -> str | None:
 
 
 def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor) -> str | None:
-    """Stop them. Where somebody wrote the withdrawal down for the patient, or the calendar ended something, a notice
-    tells the patient so.
-
-    Whoever stops on their own page has the receipt before them: an unasked letter could be read by others.
-    """
+    """Stop them, and say how many."""
     count = actions.stop_purposes(patient, purposes, by=by)
-    if by.role is not Role.PATIENT:
-        ended = [purpose.label for purpose in purposes]
-        if ended_by_the_calendar(patient, purposes):
-            actions.post(patient, template="lapsed", context={"ended": ended}, due_at=in_the_day(), by=by)
-        else:
-            actions.post(patient, template="withdrawn", context={"ended": ended}, by=by)
     if not count:
         return None
     return ngettext(
@@ -51,6 +40,26 @@ def stop_messages(patient: Patient, purposes: Collection[Purpose], *, by: Actor)
 
 
 register(Consequence("messages", preview, stop_messages))
+
+
+@on_receipt_kept
+def send_receipt(patient: Patient, receipt: Receipt, *, method: Decision.Method, by: Actor) -> None:
+    """Send the receipt of what somebody else wrote down for the patient, or the calendar ended.
+
+    Whoever decides on their own page has it before them: an unasked letter could be read by others. At the desk a yes is
+    handed over as a print; one that was said by phone or post goes out as a letter, to be held against what was meant.
+    """
+    if by.role is Role.PATIENT:
+        return
+    context = {"receipt": receipt}
+    if receipt.kind == Receipt.Kind.LAPSED:
+        actions.post(patient, template="lapsed", context=context, due_at=in_the_day(), by=by)
+    elif receipt.kind in (Receipt.Kind.MERGED, Receipt.Kind.MOVED):
+        actions.post(patient, template=receipt.kind, context=context, by=by)
+    elif receipt.kind != Receipt.Kind.DECIDED:
+        actions.post(patient, template="withdrawn", context=context, by=by)
+    elif method in (Decision.Method.PHONE, Decision.Method.POST):
+        actions.post(patient, template="decided", context=context, channel=Message.Channel.LETTER, by=by)
 
 
 @on_end_announced

@@ -18,21 +18,28 @@ NAME = "people.Patient.name"
 SESSION = ("coaching.Session.starts_at", "coaching.Session.minutes", "coaching.Session.place")
 WHO_AND_WHERE = ("coaching.Session.where", "coaching.Session.coach")
 CODE = ("referrals.Invitation.code", "referrals.Invitation.expires_at")
+RECEIPT = "consent.Receipt.lines"
 LONG: dict[str, tuple[str, ...]] = {
+    "decided": (NAME, RECEIPT),
     "ends_soon": (NAME, "consent.Reminder.ends_on"),
     "invitation": (NAME, *CODE),
-    "lapsed": (NAME, "consent.Decision.purpose"),
+    "lapsed": (NAME, RECEIPT),
+    "merged": (NAME, RECEIPT),
+    "moved": (NAME, RECEIPT),
     "news": (NAME,),
     "session_booked": (NAME, *SESSION, *WHO_AND_WHERE),
     "session_cancelled": (NAME, "coaching.Session.starts_at"),
     "session_moved": (NAME, *SESSION, *WHO_AND_WHERE),
     "session_reminder": (NAME, *SESSION, *WHO_AND_WHERE),
-    "withdrawn": (NAME, "consent.Decision.purpose"),
+    "withdrawn": (NAME, RECEIPT),
 }
 SHORT: dict[str, tuple[str, ...]] = {
+    "decided": (),
     "ends_soon": ("consent.Reminder.ends_on",),
     "invitation": CODE,
     "lapsed": (),
+    "merged": (),
+    "moved": (),
     "news": (),
     "session_booked": ("coaching.Session.starts_at",),
     "session_cancelled": ("coaching.Session.starts_at",),
@@ -61,8 +68,9 @@ def note_leaving(message: Message) -> None:
 
 
 def note_left(message: Message) -> None:
-    """The same for one that has left, or may have, when its latest attempt began: the line is written in any case."""
-    at = message.claimed_at
+    """The same for one that has left, or may have, when it was sent or its latest attempt began: the line is written in any
+    case."""
+    at = message.sent_at or message.claimed_at
     _note(message, None if message.is_notice else relied_on(message.patient_id, Purpose(message.purpose), at))
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from pilot.outbox.models import Message
@@ -15,9 +16,10 @@ from pilot.people.models import Contact, Patient
 MORNING, EVENING = 9, 20
 
 
-def has_died(patient_id: UUID) -> bool:
-    """Whether nobody writes to this patient any more, whatever about."""
-    return Patient.objects.filter(pk=patient_id, died_on__isnull=False).exists()
+def is_written_to(patient_id: UUID) -> bool:
+    """Whether anything goes to this patient at all: not once they have died, nor about a record that is closed."""
+    closed = Q(died_on__isnull=False) | Q(merged_into__isnull=False)
+    return not Patient.objects.filter(closed, pk=patient_id).exists()
 
 
 def in_the_day() -> dt.datetime:
@@ -27,6 +29,15 @@ def in_the_day() -> dt.datetime:
         return now
     day = now.date() + dt.timedelta(days=1 if now.hour >= EVENING else 0)
     return timezone.make_aware(dt.datetime.combine(day, dt.time(MORNING)))
+
+
+def the_day_before(moment: dt.datetime) -> dt.datetime:
+    """The same time by the clock on the day before, or the nearest at which nobody is disturbed. Where the clocks change in
+    between, that is not 24 hours."""
+    local = timezone.localtime(moment)
+    latest = dt.time(EVENING - 1)
+    time = min(max(local.time(), dt.time(MORNING)), latest)
+    return timezone.make_aware(dt.datetime.combine(local.date() - dt.timedelta(days=1), time))
 
 
 def sends_texts() -> bool:

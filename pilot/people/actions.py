@@ -20,6 +20,7 @@ from pilot.people.policies import (
     check_can_close,
     check_can_serve,
     check_can_stay_open,
+    check_is_not_double,
     check_is_part_of_the_pilot,
 )
 
@@ -76,6 +77,7 @@ def change_details(patient: Patient, details: PatientDetails, *, version: int, b
     fresh = Patient.objects.select_for_update(of=("self",)).get(pk=patient.pk)
     if fresh.version != version:
         raise StaleVersion
+    check_is_not_double(fresh)
     for name, value in details.columns().items():
         setattr(fresh, name, value)
     fresh.move_on()
@@ -90,11 +92,17 @@ def open_account(patient: Patient, email: str, password: str | None, *, by: Acto
 
     Without a password they sign in some other way.
     """
+    check_is_not_double(patient)
     if patient.account_id:
         raise ValidationError(_("This record has an account already. Sign in, or ask for a new password."))
     if User.objects.filter(email__iexact=email).exists():
         raise ValidationError(
-            {"email": _("This e-mail address is in use. Sign in with it, or give another one.")}
+            {
+                "email": _(
+                    "This e-mail address is in use. Sign in with it, or give another one. If it opens your record at a "
+                    "practice where you were before, give another one here: that record stays yours to read."
+                )
+            }
         )
     user = User.objects.create_user(email, password, display_name=patient.name)
     patient.account = user
@@ -113,6 +121,18 @@ def reopen_account(patient: Patient, *, by: Actor) -> None:
     """The account opens the record again, as part of an action."""
     if patient.account:
         grant(patient.account, Role.PATIENT, patient)
+
+
+def hand_over_account(double: Patient, kept: Patient, *, by: Actor) -> None:
+    """Let the account of a record that is closed open the one that is kept, unless that has an account of its own: then
+    it opens nothing any more. Part of an action, which saves both rows, the closed one first.
+    """
+    if double.account is None:
+        return
+    revoke(double.account, Role.PATIENT, double)
+    if kept.account_id is None:
+        kept.account, double.account = double.account, None
+        grant(kept.account, Role.PATIENT, kept)
 
 
 @action("membership.begun", Permission.MANAGE_PILOT, about_patient=False)

@@ -275,6 +275,10 @@ class Need(models.TextChoices):
 
 
 class PatientQuerySet(RecordQuerySet["Patient"]):
+    def not_doubles(self) -> PatientQuerySet:
+        """Without records that were closed because the same person has another."""
+        return self.filter(merged_into__isnull=True)
+
     def find(self, text: str) -> PatientQuerySet:
         """Whose NHS number, name or date of birth (dd/mm/yyyy) is this? Every word has to fit somewhere."""
         number = nhs_number.standardise_format(text)
@@ -296,7 +300,7 @@ class PatientQuerySet(RecordQuerySet["Patient"]):
         """The practice's patients with one of these NHS numbers, or one of these last names (in small letters) and
         birthdays."""
         alike = Q(small_family_name__in=names, date_of_birth__in=born)
-        found = self.filter(practice=practice).annotate(small_family_name=Lower("family_name"))
+        found = self.not_doubles().filter(practice=practice).annotate(small_family_name=Lower("family_name"))
         return found.filter(Q(nhs_number__in=numbers) | alike)
 
     def likely_same(
@@ -352,6 +356,19 @@ class Patient(Record, Versioned):
     died_on = models.DateField(
         null=True, blank=True, help_text="Nobody writes to them, or to anybody about them."
     )
+    moved_on = models.DateField(
+        null=True, blank=True, help_text="They belong to another practice since; which one is not written."
+    )
+    # Without a rule in the database: the record that is kept may be erased before this one.
+    merged_into = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        db_constraint=False,
+        related_name="+",
+        help_text="The record of the same person that is kept: this one is closed for ever.",
+    )
     account = models.OneToOneField(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     objects = PatientQuerySet.as_manager()
@@ -382,6 +399,10 @@ class Patient(Record, Versioned):
             models.CheckConstraint(
                 condition=Q(nhs_number__isnull=True) | Q(nhs_number__regex=r"^[0-9]{10}$"),
                 name="nhs_number_is_ten_digits",
+            ),
+            models.CheckConstraint(
+                condition=Q(merged_into__isnull=True) | ~Q(merged_into=F("id")),
+                name="nobody_is_a_double_of_themselves",
             ),
         ]
 

@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from audit.erasure.retention import register_account
+from audit.erasure.retention import register_account, register_support
 from pilot.people.models import Organisation, Patient
 
 # A patient's account goes with their record, and all that signing in keeps of it; not where it is a member of staff's too.
@@ -35,6 +35,13 @@ register_account(
     ("people_historicaluser", "id = account"),
 )
 
+# A record that was closed because the same person has another is kept as long as that one: the patient reads both.
+register_support(
+    under_way="EXISTS (SELECT FROM public.people_patient double JOIN public.people_patient own"
+    " ON own.id = double.merged_into_id WHERE double.id = whom)",
+    ended="NULL::timestamptz",
+)
+
 YOUNGEST, OLDEST = 16, 120
 
 
@@ -53,8 +60,23 @@ def check_age(born: dt.date) -> None:
     raise ValidationError({"date_of_birth": problem})
 
 
-def check_is_alive(patient: Patient) -> None:
-    """Pass, or refuse what cannot be begun for somebody who has died."""
+def check_is_not_double(patient: Patient) -> None:
+    """Pass, or refuse what would be written about a record that was closed: the person has another."""
+    if patient.merged_into_id is not None:
+        raise ValidationError(
+            _("This record is closed: the same person has another one here. Open that one, and go on there.")
+        )
+
+
+def check_is_in_use(patient: Patient) -> None:
+    """Pass, or refuse what cannot be begun: for somebody who has died or moved, or with a record that is closed."""
+    check_is_not_double(patient)
+    if patient.moved_on is not None:
+        raise ValidationError(
+            _(
+                "It is written down that this person has moved to another practice. If that is wrong, put it right first."
+            )
+        )
     if patient.died_on is not None:
         raise ValidationError(
             _("It is written down that this person has died. If that is wrong, put it right first.")

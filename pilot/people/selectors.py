@@ -27,17 +27,31 @@ ON_A_LIST = (
     "nhs_number",
     "date_of_birth",
     "do_not_raise_until",
+    "died_on",
+    "moved_on",
 )
 
 
 def patients_at(actor: Actor, practice: Organisation) -> PatientQuerySet:
     """The practice's patients, in no order. Nothing of them that a list does not show."""
-    return Patient.objects.visible_to(actor).filter(practice=practice).only(*ON_A_LIST)
+    return Patient.objects.visible_to(actor).not_doubles().filter(practice=practice).only(*ON_A_LIST)
 
 
 def patient(actor: Actor, key: UUID, permission: Permission | None = None) -> Patient:
     """One patient that the actor may see (or over whom they hold `permission`), with the practice, or 404."""
     return get_object_or_404(Patient.objects.visible_to(actor, permission).select_related("practice"), pk=key)
+
+
+def kept_instead_of(actor: Actor, patient: Patient) -> Patient | None:
+    """The record that is kept of the same person, where this one is closed; None as well once that one is erased."""
+    if patient.merged_into_id is None:
+        return None
+    return Patient.objects.visible_to(actor).filter(pk=patient.merged_into_id).first()
+
+
+def doubles_of(actor: Actor, patient: Patient) -> list[Patient]:
+    """The records of the same person that were closed, latest first. One query."""
+    return list(Patient.objects.visible_to(actor).filter(merged_into=patient).order_by("-created_at", "-id"))
 
 
 def likely_same(

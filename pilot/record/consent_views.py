@@ -9,17 +9,20 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from consent import consequences, receipts
+from consent import consequences
 from consent.actions import decide, not_now, withdraw
 from consent.forms import DecisionForm
 from consent.models import NEEDED_TO_BEGIN, InformationSheet, Purpose
 from consent.models import Receipt as KeptReceipt
 from consent.policies import is_yes, what_would_stop
+from consent.receipts.views import ReceiptPage
+from consent.receipts.words import kept
 from consent.selectors import ConsentRecord, history_of, receipt, receipts_of, who_is_who
 from pilot.access import Permission
 from pilot.record import selectors
+from pilot.record.requests.forms import AfterStoppingForm
 from pilot.record.views import Crumbs, Own, OwnConsent
-from pilot.web.forms import Form
+from pilot.web.forms import Form, hidden_fields
 from pilot.web.views import FormPage, Page
 
 if TYPE_CHECKING:
@@ -164,7 +167,7 @@ class Stop(OwnConsent, FormPage):
         return {
             "ending": ending,
             "previews": consequences.previews(self.row.patient, ending) if ending else [],
-            "kept": [line["text"] for line in receipts.kept()],
+            "kept": [line["text"] for line in kept()],
             "single": [purpose for purpose in self.row.stoppable if purpose not in NEEDED_TO_BEGIN],
             "all_of_it": self.asked_for is None,
         }
@@ -202,16 +205,12 @@ class StopOne(Stop):
         return OwnConsent.breadcrumbs(self)
 
 
-class Receipt(OwnConsent, Page):
+class Receipt(OwnConsent, ReceiptPage):
     """What was said after a decision: what begins or stops, what is kept, and why."""
 
     permission = Permission.DECIDE
     about = {"pk": KeptReceipt}
     template_name = "record/receipt.jinja"
-
-    @property
-    def title(self) -> str:  # type: ignore[override]
-        return str(self.receipt.get_kind_display())
 
     def get_row(self) -> ConsentRecord:
         row = super().get_row()
@@ -219,4 +218,8 @@ class Receipt(OwnConsent, Page):
         return row
 
     def context(self) -> dict[str, Any]:
-        return {"receipt": self.receipt}
+        if self.receipt.kind != KeptReceipt.Kind.WITHDRAWN:
+            return super().context()
+        # Nobody asks why. Whoever would like to say something does so to the guardian, never to the coach.
+        hidden = hidden_fields(self.request, address=reverse("record:complain"))
+        return {**super().context(), "box": AfterStoppingForm(), "box_hidden": hidden}

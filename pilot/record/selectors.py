@@ -38,10 +38,17 @@ def open_invitation(actor: Actor, key: UUID) -> Invitation | None:
 
 def own_patient(actor: Actor) -> Patient:
     """The acting patient's own details, with their practice. Raises `NotVisible` where there is no record."""
-    own = Patient.objects.visible_to(actor, Permission.SEE_OWN_RECORD).select_related("practice").first()
+    mine = Patient.objects.visible_to(actor, Permission.SEE_OWN_RECORD).not_doubles()
+    own = mine.select_related("practice").first()
     if own is None:
         raise NotVisible("No record found.")
     return own
+
+
+def own_double(actor: Actor, key: UUID) -> Patient:
+    """A record of the acting patient's that was closed because they had two. Raises `NotVisible` for anything else."""
+    mine = Patient.objects.visible_to(actor, Permission.SEE_OWN_RECORD).select_related("practice")
+    return _there(mine.filter(pk=key, merged_into__isnull=False).first(), "record")
 
 
 @dataclass(frozen=True)

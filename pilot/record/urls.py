@@ -4,7 +4,7 @@ from django.urls import path
 from django.utils.translation import gettext_lazy as _
 
 from pilot.access import Permission
-from pilot.record import consent_views, invitation_views, views
+from pilot.record import consent_views, invitation_views, other_views, views
 from pilot.record.copies import views as copy_views
 from pilot.record.notes import selectors as of_notes
 from pilot.record.notes import views as note_views
@@ -34,6 +34,7 @@ urlpatterns = [
     path("my-record/who-looked/<int:pk>/wrong/", patient_views.LooksWrong.as_view(), name="looks_wrong"),
     path("my-record/copy/", copy_views.OwnCopy.as_view(), name="copy"),
     path("my-record/copy/<uuid:pk>/<slug:part>/", copy_views.TakeFile.as_view(), name="copy_file"),
+    path("my-record/other/<uuid:double>/", other_views.OtherRecord.as_view(), name="other"),
     path("copy-schema/1/", copy_views.CopySchema.as_view(), name="copy_schema"),
     path("my-record/ask/", patient_views.Ask.as_view(), name="ask"),
     path("my-record/ask/<slug:kind>/", patient_views.AskForRight.as_view(), name="right"),

@@ -19,6 +19,7 @@ from pilot.outbox.models import Message as KeptMessage
 from pilot.outbox.models import MessageQuerySet
 from pilot.people.models import Need, Patient
 from pilot.people.restrictions.policies import is_restricted
+from pilot.people.selectors import doubles_of
 from pilot.record import looks, selectors
 from pilot.record.forms import ChangeGoalForm, GoalForm
 from pilot.record.requests.selectors import asked_about
@@ -89,6 +90,7 @@ class Home(OwnConsent, Page):
             "patient": patient,
             "overview": selectors.overview(self.actor, patient),
             "restricted": is_restricted(patient.pk),
+            "doubles": doubles_of(self.actor, patient),
             "goals": [goal for goal in selectors.goals(self.actor, patient) if not goal.dropped_at][:3],
             **crisis_numbers(),
         }

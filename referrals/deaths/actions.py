@@ -8,14 +8,18 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from consent import consequences, receipts
-from consent.actions import end_by_death, keep_receipt
+from consent import consequences
+from consent.actions import end_every_yes
 from consent.models import Purpose, Receipt
+from consent.receipts import words
+from consent.receipts.actions import keep_receipt
 from pilot.access import Actor, Permission, action
 from pilot.outbox.actions import post, stop_all
 from pilot.people.actions import close_account, reopen_account
 from pilot.people.models import Patient
-from referrals.actions import end_by_death as end_referral_by_death
+from pilot.people.policies import check_is_not_double
+from referrals.actions import end_what_is_open
+from referrals.models import Referral
 
 
 @action("patient.death_recorded", Permission.REGISTER_PATIENTS, exclusive=True)
@@ -26,6 +30,7 @@ def record_death(patient: Patient, *, died_on: dt.date, by: Actor) -> Patient:
     stays for as long as the law says. Refused for a day that has not come, and where it is written down already.
     """
     current = _locked(patient)
+    check_is_not_double(current)
     if current.died_on is not None:
         raise ValidationError(_("This is written down already."))
     if died_on > timezone.localdate():
@@ -35,8 +40,8 @@ def record_death(patient: Patient, *, died_on: dt.date, by: Actor) -> Patient:
     current.died_on = died_on
     current.move_on()
     current.save(force_update=True)
-    end_by_death(current, by=by)
-    end_referral_by_death(current, by=by)
+    end_every_yes(current, by=by)
+    end_what_is_open(current, Referral.Ending.DIED, by=by)
     consequences.stop(current, list(Purpose), by=by)
     stop_all(current, by=by)
     close_account(current, by=by)
@@ -54,7 +59,7 @@ def undo_death(patient: Patient, *, by: Actor) -> Patient:
     current.move_on()
     current.save(force_update=True)
     reopen_account(current, by=by)
-    keep_receipt(current, Receipt.Kind.CORRECTED, receipts.of_mistaken_death(), by=by)
+    keep_receipt(current, Receipt.Kind.CORRECTED, words.of_mistaken_death(), by=by)
     post(current, template="news", context={}, by=by)
     return current
 

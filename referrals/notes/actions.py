@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from pilot.access import Actor, Permission, action
 from pilot.people.models import Patient
+from pilot.people.policies import check_is_not_double
 from referrals.models import ClinicalNote, Withholding
 from referrals.notes.policies import Grounds, check_can_withhold, check_is_withheld
 
@@ -26,6 +27,7 @@ def write_note(
 
     With `withheld` the patient never sees it, not for a moment, until a clinician shows it.
     """
+    check_is_not_double(Patient.objects.get(pk=patient.pk))
     # Clinicians alone come this far, and they are people.
     author_id = cast(UUID, by.user_id)
     note = ClinicalNote(

@@ -71,6 +71,9 @@ class PatientPage(Page):
             "not_before": until if until and until > timezone.localdate() else None,
             "needs": words_for_needs(self.row),
             "restricted": is_restricted(self.row.pk),
+            "kept": people.kept_instead_of(self.actor, self.row),
+            "doubles": people.doubles_of(self.actor, self.row),
+            "in_use": not (self.row.died_on or self.row.moved_on or self.row.merged_into_id),
             "replies": selectors.words_beside_details(self.actor, self.row),
             "writes_notes": may(self.actor, Permission.WRITE_CLINICAL_NOTES),
         }

@@ -47,6 +47,7 @@ QUOTED: dict[tuple[str, str], str] = {
 CANNOT_HOLD: dict[str, str] = {
     "outbox.Message.purpose": "the name of a purpose of consent, or nothing",
     "people.Patient.died_on": "nobody has died here; to whom what is shown then, tests/referrals/test_deaths.py asks",
+    "people.Patient.moved_on": "nobody has moved here; to whom what is shown then, tests/referrals/test_moving.py asks",
     "referrals.OwnWords.box": "the name of a column",
     "referrals.Withholding.review_on": "the day that stands in the note as well",
     "audit.Event.actor": "a user's key, or the name of a task",

@@ -100,7 +100,7 @@ def test_ten_requests_that_come_while_somebody_withdraws_find_nothing(
     case: Case, pool: Pool, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     ten = requests(case)
-    halt = Halt(monkeypatch, consent.actions, "keep_receipt")
+    halt = Halt(monkeypatch, consent.actions, "give_receipt")
     by_phone = {"method": Decision.Method.PHONE, "by": case.receptionist}
     stopping = pool.begin(
         case.stop if who == "the patient" else lambda: record_withdrawal(case.patient, **by_phone)
@@ -153,7 +153,7 @@ def test_a_message_in_a_workers_hands_stays_there_once_somebody_withdraws(
 ) -> None:
     message = reminder(case)
     assert claim(message, by=SENDER)
-    halt = Halt(monkeypatch, consent.actions, "keep_receipt")
+    halt = Halt(monkeypatch, consent.actions, "give_receipt")
     stopping = pool.begin(case.stop)
     halt.wait()
     sent = pool.begin(lambda: send(message, by=SENDER))
@@ -168,7 +168,7 @@ def test_a_letter_that_was_printed_is_not_posted_once_somebody_withdraws(
     case: Case, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letter = reminder(case, channel=Message.Channel.LETTER)
-    halt = Halt(monkeypatch, consent.actions, "keep_receipt")
+    halt = Halt(monkeypatch, consent.actions, "give_receipt")
     stopping = pool.begin(case.stop)
     halt.wait()
     posted = pool.begin(lambda: mark_posted(letter, by=case.receptionist))
@@ -183,7 +183,7 @@ def test_a_referral_is_not_given_to_a_coach_while_the_patient_stops(
     case: Case, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     referrals.actions.hand_back(case.referral, by=case.supervisor)
-    halt = Halt(monkeypatch, consent.actions, "keep_receipt")
+    halt = Halt(monkeypatch, consent.actions, "give_receipt")
     stopping = pool.begin(case.stop)
     halt.wait()
     coach = factories.membership_of(case.coach)

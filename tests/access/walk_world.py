@@ -39,6 +39,7 @@ from pilot.record.requests.actions import ask_for_correction
 from pilot.web.expectations import Address, Asker, Scope
 from referrals.importing.actions import stage
 from referrals.importing.reading import Reading
+from referrals.merging.actions import merge
 from referrals.models import ClinicalNote, ImportBatch, Referral, Status
 from referrals.notes.models import NoteCorrection
 from tests import factories
@@ -179,6 +180,10 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
     letter = factories.MessageFactory(patient=patient, channel=Message.Channel.LETTER)
     themselves, session = factories.patient_actor(patient), factories.make_session(referral, coach)
     note = factories.make_note(patient, clinician)
+    double = factories.make_patient(
+        practice, family_name=patient.family_name, date_of_birth=patient.date_of_birth, nhs_number=None
+    )
+    merge(double, into=patient, by=factories.TESTS)
     return Record(
         patient,
         rows={
@@ -198,6 +203,7 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
             Request: factories.ask_guardian(patient),
         },
         special={
+            "record:other": double,
             "outbox:settle": factories.MessageFactory(patient=patient, status=Message.Status.UNKNOWN),
             "record:correction": ask_for_correction(
                 patient, "Another number.", detail=Detail.REACH, by=themselves

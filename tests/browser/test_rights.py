@@ -95,3 +95,25 @@ def test_the_guardian_answers(case: Any, visitor: Any) -> None:
     person.look("rights-guardian-confirm")
     person.press("Confirm it")
     assert person.reads("Take more time")
+
+
+def test_nothing_jumps_when_the_script_comes_and_without_it_the_menu_unfolds(case: Any, visitor: Any) -> None:
+    person = visitor()
+    page = person.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    person.sign_in(case.patient.account.email, factories.PASSWORD)
+    begins = "() => document.querySelector('main').getBoundingClientRect().top"
+    person.open("/my-record/")
+    page.locator(".nhsuk-header__menu-toggle").wait_for()
+    folded = page.evaluate(begins)
+
+    page.route("**/pilot*.js", lambda route: route.abort())
+    person.open("/my-record/")
+    assert abs(page.evaluate(begins) - folded) < 4
+    # Some seconds later, and the script has not come.
+    page.evaluate("() => document.getAnimations().forEach((each) => each.finish())")
+    assert page.evaluate(begins) > folded + 20
+    for link in page.locator(".nhsuk-header__navigation-item .nhsuk-header__navigation-link").all():
+        box = link.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390

@@ -193,6 +193,36 @@ class TestLapsing:
         tasks.end_what_has_lapsed()
         assert stands(patient) == {"take_part": "given", "share_with_coach": "given"}
 
+    @pytest.mark.parametrize("at_desk", [False, True])
+    def test_whoever_says_yes_again_before_the_task_has_run_begins_afresh(
+        self, pilot, coach, sheet, online, at_desk
+    ):
+        referral = factories.make_case(pilot, coach, account=True)
+        patient = referral.patient
+        session = factories.make_session(referral, coach)
+        factories.give_consent(patient, lapses_on=TODAY())
+        if at_desk:
+            how = How(
+                Decision.Method.IN_PERSON, capacity_not_in_doubt=True, freely_given=True, patient_asked=True
+            )
+            desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+            record_decisions(patient, YES_TO_BOTH, sheet=sheet, how=how, by=desk)
+        else:
+            decide(patient, YES_TO_BOTH, sheet=sheet, how=online, by=factories.patient_actor(patient))
+        assert is_held(patient) == [True, True]
+        assert not visible(coach, referral)
+        with looking(patient):
+            session.refresh_from_db()
+            assert session.status == SessionStatus.CANCELLED
+            assert Referral.objects.get(pk=referral.pk).status == Status.ENDED
+            assert not Allocation.objects.filter(referral=referral, ended_at__isnull=True).exists()
+            assert set(Receipt.objects.filter(patient=patient).values_list("kind", flat=True)) == {
+                Receipt.Kind.LAPSED,
+                Receipt.Kind.DECIDED,
+            }
+            with pytest.raises(ValidationError, match="Nothing is booked before"):
+                check_may_be_booked(patient)
+
     def test_one_thing_alone_can_lapse(self, patient):
         factories.give_consent(patient)
         factories.give_consent(patient, Purpose.REMINDERS, lapses_on=TODAY())

@@ -4,26 +4,29 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from consent.actions import record_withdrawal, withdraw
-from consent.models import Decision, Purpose
+from consent.models import Decision, Purpose, Receipt
+from consent.receipts.words import of_withdrawal
 from pilot.access import NotVisible, Role, acting
 from pilot.outbox import wording
-from pilot.outbox.actions import mark_posted, post, settle_by_hand, stop_about
+from pilot.outbox.actions import mark_posted, post, send, settle_by_hand, stop_about
 from pilot.outbox.models import Message
-from pilot.outbox.tasks import send_due
+from pilot.outbox.tasks import SENDER, send_due
 from pilot.people.models import Patient
 from tests import factories
-from tests.factories import TESTS
+from tests.factories import TESTS, MessageFactory
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 Channel, Status = Message.Channel, Message.Status
+RECEIPT = Receipt(lines=of_withdrawal([Purpose.REMINDERS], ["1 message will not be sent."]))
 
 
 def posted(patient: Patient, **options: Any) -> Message | None:
-    options = {"template": "withdrawn", "context": {"ended": ["Reminders"]}, **options}
+    options = {"template": "withdrawn", "context": {"receipt": RECEIPT}, **options}
     with acting(TESTS, "test.posted", patients=[patient.pk]):
         return post(patient, **options, by=TESTS)
 
@@ -148,6 +151,24 @@ def test_withdrawing_from_one_purpose_leaves_the_messages_of_the_others(pilot: f
     evaluation = posted(patient, purpose=Purpose.EVALUATION)
     withdraw(patient, [Purpose.EVALUATION], by=factories.patient_actor(patient))
     assert (again(reminder).status, again(evaluation).status) == (Status.DUE, Status.STOPPED)
+
+
+@pytest.mark.parametrize("status", [Status.SENDING, Status.UNKNOWN, Status.NOT_SENT])
+def test_what_may_not_have_arrived_before_they_stopped_is_not_sent_again_once_they_join_again(
+    pilot: factories.Pilot, status: Status
+) -> None:
+    receptionist = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+    patient = factories.make_patient(pilot.practice, account=True)
+    factories.give_consent(patient, *Purpose)
+    old = MessageFactory(patient=patient, purpose=Purpose.REMINDERS, status=status)
+    withdraw(patient, by=factories.patient_actor(patient))
+    factories.give_consent(patient, *Purpose)
+    if status == Status.SENDING:
+        send(old, by=SENDER)
+    elif status == Status.UNKNOWN:
+        settle_by_hand(old, arrived=False, by=receptionist)
+    assert again(old).status == Status.STOPPED
+    assert mail.outbox == []
 
 
 def test_what_is_about_something_called_off_stops_with_it(pilot: factories.Pilot) -> None:

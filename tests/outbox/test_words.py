@@ -8,6 +8,8 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from consent.models import Purpose, Receipt
+from consent.receipts.words import of_withdrawal
 from pilot.outbox import wording
 from pilot.outbox.models import Message
 from pilot.people.models import Organisation, Patient, User
@@ -15,7 +17,7 @@ from pilot.people.models import Organisation, Patient, User
 TEMPLATES = sorted(
     path.name.removesuffix(".txt.jinja")
     for path in (Path(__file__).parents[2] / "templates/outbox").glob("*.txt.jinja")
-    if path.name not in ("base.txt.jinja", "session.txt.jinja")
+    if path.name not in ("base.txt.jinja", "receipt.txt.jinja", "session.txt.jinja")
 )
 # What nobody who glances at a phone should learn.
 TELLING = r"coach|work|job|employ|referr|consent|pilot|health|clinic|doctor|ill\b|benefit|taking part"
@@ -32,7 +34,8 @@ def context() -> dict[str, Any]:
         where="Room 2",
         coach=User(display_name="Sam"),
     )
-    return {"ended": ["Send me reminders of sessions"], "expires_at": timezone.now(), "session": session}
+    receipt = Receipt(lines=of_withdrawal([Purpose.REMINDERS], ["1 message will not be sent."]))
+    return {"receipt": receipt, "expires_at": timezone.now(), "session": session}
 
 
 @pytest.fixture

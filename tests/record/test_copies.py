@@ -281,43 +281,12 @@ def test_the_pages_are_a_tagged_titled_pdf_in_a_language(case: Case) -> None:
     assert b"DisplayDocTitle true" in pdf
 
 
-def test_the_sentence_stands_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked of typst itself: what it would print, page by page."""
-    import typst
-
-    blocks = [{"kind": "line", "title": f"Line {n}", "lines": ["Text"]} for n in range(200)]
-    seen: dict[str, Any] = {}
-    real = typst.compile
-    monkeypatch.setattr(
-        typst, "compile", lambda source, **o: seen.update(source=source, **o) or real(source, **o)
-    )
-    assert len(making.typeset("A title", blocks)) > 1000
-    pages = real(seen["source"], sys_inputs=seen["sys_inputs"], format="svg")
-    assert isinstance(pages, list)
-    assert len(pages) > 3
-    # Drawn as glyphs: the foot of each page is the same but for its number, and without the sentence it is not there.
-    without = json.loads(seen["sys_inputs"]["data"]) | {"sentence": ""}
-    bare = real(seen["source"], sys_inputs={"data": json.dumps(without)}, format="svg")
-    for page_, less in zip(pages, bare, strict=True):
-        assert page_.count(b"<use") - less.count(b"<use") >= len(str(NO_EVIDENCE).replace(" ", "")) - 5
-
-
-def test_what_somebody_wrote_is_never_markup(case: Case) -> None:
-    blocks = [{"kind": "p", "text": '#panic("no") $x$ #read("/etc/passwd") ```'}]
-    assert making.typeset("#panic()", blocks).startswith(b"%PDF")
-
-
-@pytest.mark.parametrize("text", ["مرحبا", "中文", "😀", "Ełk ąć", "\x00\x07"])
-def test_a_letter_that_no_font_has_stops_nothing(text: str) -> None:
-    assert making.typeset("A title", [{"kind": "p", "text": text}]).startswith(b"%PDF")
-
-
 def test_of_what_has_no_end_the_pages_hold_the_newest_and_say_so(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "LINES_ON_PAGES", 2)
     seen: list[Any] = []
-    monkeypatch.setattr(making, "typeset", lambda title, blocks: seen.extend(blocks) or b"%PDF")
+    monkeypatch.setattr(making, "typeset", lambda title, blocks, **more: seen.extend(blocks) or b"%PDF")
     log = everything(case)["log"]
     assert len(log) > 2
     assert any(
@@ -376,9 +345,9 @@ def test_who_withdraws_meanwhile_keeps_the_right_and_waits_for_nothing(
 ) -> None:
     copy, real = ask(case), making.typeset
 
-    def typeset(*given: Any) -> bytes:
+    def typeset(*given: Any, **more: Any) -> bytes:
         withdraw(case.patient, by=case.actor)
-        return real(*given)
+        return real(*given, **more)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(making, "typeset", typeset)
@@ -391,7 +360,7 @@ def test_who_withdraws_meanwhile_keeps_the_right_and_waits_for_nothing(
 
 def test_what_cannot_be_made_is_left_for_another_try(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = ask(case)
-    monkeypatch.setattr(making, "typeset", lambda *given: 1 / 0)
+    monkeypatch.setattr(making, "typeset", lambda *given, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         make(case, copy)
     assert copies_of(case)[0].status == Status.BUILDING

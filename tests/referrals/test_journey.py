@@ -14,6 +14,7 @@ from pilot.people.models import Patient
 from referrals import actions, codes
 from referrals.actions import allocate, end_referral, hand_back, log_referral, pause, resume
 from referrals.consequences import _registered, on_coaching_stopped
+from referrals.forms import EndForm
 from referrals.models import Allocation, BestTime, Reason, Referral, ReferralGrant, Status
 from referrals.policies import TRANSITIONS, check_can_move, free_places
 from tests import factories
@@ -343,6 +344,20 @@ def test_ending_says_how_and_takes_the_coachs_access_away(
         assert not ReferralGrant.objects.filter(content_object=referral).exists()
     with pytest.raises(ValidationError, match="cannot be done now"):
         end_referral(referral, ending=Referral.Ending.MOVED, by=receptionist)
+
+
+@pytest.mark.parametrize("ending", ["died", "time_over", "merged", "", "gone"])
+def test_an_ending_with_a_page_of_its_own_is_not_said_by_hand(
+    pilot: factories.Pilot, coach: Actor, ending: str
+) -> None:
+    """Whoever chose “died” here would leave messages and invitations on their way."""
+    referral = factories.make_case(pilot, coach)
+    with pytest.raises(ValidationError):
+        end_referral(referral, ending=ending, by=coach)
+    form = EndForm({"ending": ending})
+    assert not form.is_valid()
+    with acting(TESTS, "test.looked"):
+        assert Referral.objects.get(pk=referral.pk).status == Status.WITH_COACH
 
 
 def test_an_undecided_referral_is_not_ended_but_set_aside(patient: Patient, receptionist: Actor) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from django.db.models import Q
 from django.utils import timezone
 
 from pilot.access import Actor, Permission, action
 from pilot.outbox.models import Message, ReceivedText
-from pilot.outbox.received.policies import digits_of, is_stop
+from pilot.outbox.received.policies import are_texts_stopped, digits_of, is_stop
 from pilot.people.models import Patient
 
 LONGEST = 1000
@@ -48,6 +49,28 @@ def note_called(text: ReceivedText, *, texts_again: bool = False, by: Actor) -> 
         current.wanted_again_at = timezone.now()
     current.save(force_update=True)
     return current
+
+
+def carry_over(double: Patient, kept: Patient, *, by: Actor) -> None:
+    """Let a STOP that stands for a number stand in the record that is kept, and what nobody has called about wait there, as
+    part of an action."""
+    stands = Q(is_stop=True, wanted_again_at__isnull=True)
+    for each in ReceivedText.objects.filter(stands | Q(called_at__isnull=True), patient=double):
+        ReceivedText.objects.get_or_create(
+            patient=kept,
+            reference=each.reference,
+            defaults={
+                "practice_id": kept.practice_id,
+                "number": each.number,
+                "text": each.text,
+                "is_stop": each.is_stop,
+                "called_at": each.called_at,
+                "called_by_id": each.called_by_id,
+                "wanted_again_at": each.wanted_again_at,
+            },
+        )
+    if are_texts_stopped(kept):
+        _hold_back(kept)
 
 
 def _hold_back(patient: Patient) -> None:

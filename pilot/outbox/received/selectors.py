@@ -13,7 +13,7 @@ from pilot.people.models import Patient, PatientQuerySet
 def whose(actor: Actor, number: str) -> list[tuple[Patient, bool]]:
     """Everybody who has this number, as keys: none of them is looked at. With each, whether a text of ours went there, so
     that what comes from it may be their answer: a number may be a household's, or somebody else's by now."""
-    seen: PatientQuerySet = Patient.objects.visible_to(actor)
+    seen: PatientQuerySet = Patient.objects.visible_to(actor).not_doubles()
     keys = list(with_number(seen, number).values_list("pk", flat=True))
     texted = Message.objects.visible_to(actor).filter(patient__in=keys, channel=Message.Channel.SMS)
     went_there = {
@@ -26,8 +26,9 @@ def whose(actor: Actor, number: str) -> list[tuple[Patient, bool]]:
 
 def to_call_about(actor: Actor) -> ReceivedTextQuerySet:
     """The practice's texts that nobody has called about yet, in no order."""
-    waiting = ReceivedText.objects.visible_to(actor).to_call_about().filter(patient__died_on__isnull=True)
-    return waiting.select_related("patient")
+    waiting = ReceivedText.objects.visible_to(actor).to_call_about()
+    open_ones = waiting.filter(patient__died_on__isnull=True, patient__merged_into__isnull=True)
+    return open_ones.select_related("patient")
 
 
 def text(actor: Actor, key: UUID) -> ReceivedText:

@@ -7,7 +7,7 @@ there. What is left out of a row is said here, and why.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -108,21 +108,29 @@ def in_the_copy() -> list[Model]:
     return [*(each for each in TITLES if each in mine), *(each for each in mine if each not in TITLES)]
 
 
-def parts(actor: Actor, patient: Patient) -> Iterator[Part]:
-    """Part by part, each read as it is asked for: what was written is read when its turn comes, and let go after."""
+def parts(actor: Actor, *patients: Patient) -> Iterator[Part]:
+    """Part by part, each read as it is asked for: what was written is read when its turn comes, and let go after.
+
+    Of all of these records: one that was closed because they had two is theirs as well.
+    """
     for model in in_the_copy():
         title = TITLES.get(model) or capfirst(str(model._meta.verbose_name_plural))
-        yield Part(model, model._meta.label_lower.replace(".", "_"), title, _rows(actor, patient, model))
+        yield Part(model, model._meta.label_lower.replace(".", "_"), title, _rows(actor, patients, model))
 
 
-def changes(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
+def changes(actor: Actor, *patients: Patient) -> Iterator[dict[str, Any]]:
     """What was changed in any of them: field by field old → new, when and by whom, as far as the database shows it."""
     for model in in_the_copy():
-        yield from _changes(patient, model)
+        yield from _changes(patients, model)
 
 
-def log(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
+def log(actor: Actor, *patients: Patient) -> Iterator[dict[str, Any]]:
     """Who looked, who changed what and what was sent out, as the patient's page says it, newest first; own visits too."""
+    for patient in patients:
+        yield from _log(actor, patient)
+
+
+def _log(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
     before: int | None = None
     while True:
         page = looks.page(actor, patient, before=before, include_own=True, size=LINES_AT_ONCE)
@@ -149,9 +157,9 @@ def log(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
         before = page.older
 
 
-def disclosures(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
+def disclosures(actor: Actor, *patients: Patient) -> Iterator[dict[str, Any]]:
     """The ledger of what left the pilot, oldest first."""
-    ledger = visible_to(Disclosure.objects.filter(patient_id=patient.pk), actor)
+    ledger = visible_to(Disclosure.objects.filter(patient_id__in=_keys(patients)), actor)
     for line in ledger.order_by("pk").iterator():
         yield {
             "at": line.at.isoformat(),
@@ -164,21 +172,25 @@ def disclosures(actor: Actor, patient: Patient) -> Iterator[dict[str, Any]]:
         }
 
 
+def _keys(patients: Collection[Patient]) -> list[UUID]:
+    return [patient.pk for patient in patients]
+
+
 def _see(model: Model) -> Permission:
     privacy: Personal = privacy_of(model)
     return Permission(privacy.see)
 
 
-def _rows(actor: Actor, patient: Patient, model: Model) -> Iterator[dict[str, Any]]:
+def _rows(actor: Actor, patients: Collection[Patient], model: Model) -> Iterator[dict[str, Any]]:
     privacy: Personal = privacy_of(model)
     binary = [each.name for each in model._meta.concrete_fields if isinstance(each, models.BinaryField)]
     rows: Any = visible_to(model._default_manager.all(), actor)
     found = list(
-        rows.filter(**{str(privacy.patient): patient.pk}).defer(*binary).order_by("created_at", "pk")
+        rows.filter(**{f"{privacy.patient}__in": _keys(patients)}).defer(*binary).order_by("created_at", "pk")
     )
     fields = _said(model)
     names = Names.of(model, [{each.attname: row.__dict__[each.attname] for each in fields} for row in found])
-    words = _words_beside(actor, patient, model)
+    words = _words_beside(actor, patients, model)
     for row in found:
         yield {
             "key": str(row.pk),
@@ -227,13 +239,15 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _words_beside(actor: Actor, patient: Patient, model: Model) -> dict[UUID, list[dict[str, str]]]:
+def _words_beside(
+    actor: Actor, patients: Collection[Patient], model: Model
+) -> dict[UUID, list[dict[str, str]]]:
     if model not in BESIDE:
         return {}
     of, column = BESIDE[model]
     replies: Any = visible_to(of._default_manager.all(), actor)
     found: dict[UUID, list[dict[str, str]]] = {}
-    for each in replies.filter(patient=patient).order_by("created_at", "pk"):
+    for each in replies.filter(patient__in=_keys(patients)).order_by("created_at", "pk"):
         beside = getattr(each, column)
         if beside:
             written = {"written_at": each.created_at.isoformat(), "words": each.words}
@@ -241,11 +255,11 @@ def _words_beside(actor: Actor, patient: Patient, model: Model) -> dict[UUID, li
     return found
 
 
-def _changes(patient: Patient, model: Model) -> Iterator[dict[str, Any]]:
+def _changes(patients: Collection[Patient], model: Model) -> Iterator[dict[str, Any]]:
     privacy: Personal = privacy_of(model)
     left_out = {"patient", "created_at", *TECHNICAL, *NOT_IN_THE_PAST.get(model, ())}
     history: Any = model.history  # type: ignore[attr-defined]
-    past = list(history.filter(**{str(privacy.patient): patient.pk}).order_by("id", "history_id"))
+    past = list(history.filter(**{f"{privacy.patient}__in": _keys(patients)}).order_by("id", "history_id"))
     kept = {name for each in past[:1] for name in each.__dict__}
     fields = [
         each for each in model._meta.concrete_fields if each.name not in left_out and each.attname in kept

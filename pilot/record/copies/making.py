@@ -1,7 +1,4 @@
-"""Making both files of a copy from the same reading: JSON for programs, written as it is read, and pages set by typst.
-
-The program that sets the pages is given data and never markup, so nothing that anybody wrote can change them.
-"""
+"""Making both files of a copy from the same reading: JSON for programs, written as it is read, and pages to read."""
 
 from __future__ import annotations
 
@@ -11,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import typst
 from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
@@ -20,20 +16,19 @@ from django.utils.translation import gettext as _
 
 from pilot.access import Actor, acting
 from pilot.people.models import Patient
+from pilot.people.selectors import doubles_of
 from pilot.record.copies import contents
 from pilot.record.copies.actions import Files
 from pilot.record.copies.policies import NO_EVIDENCE
 from pilot.record.selectors import own_patient
-from pilot.web.formats import date, date_and_time
+from pilot.web.formats import date_and_time
+from pilot.web.paper import Block, typeset
 
 VERSION = 1
 SCHEMA = Path(__file__).parent / "schema.json"
-PAGES = Path(__file__).parent / "pages.typ"
 # Of what grows without end, so much is on the pages; all of it is in the other file.
 LINES_ON_PAGES = 300
 IN_MEMORY = 4_000_000
-
-Block = dict[str, Any]
 
 
 def make(actor: Actor) -> Files:
@@ -41,37 +36,14 @@ def make(actor: Actor) -> Files:
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
         with acting(actor, "copy.made"):
             patient = own_patient(actor)
-            blocks = list(_read(actor, patient, file))
+            blocks = list(_read(actor, [patient, *doubles_of(actor, patient)], file))
             title = _("Everything held about %(name)s") % {"name": patient.name}
         file.seek(0)
-        return Files(pdf=typeset(title, blocks), json=file.read())
+        pdf = typeset(title, blocks, foot=str(NO_EVIDENCE), contents=_("What is in it"))
+        return Files(pdf=pdf, json=file.read())
 
 
-def typeset(title: str, blocks: list[Block]) -> bytes:
-    """The pages: tagged, titled, in a language, the sentence at the foot of each."""
-    data = {
-        "title": title,
-        "author": settings.PILOT_NAME,
-        "made": _("Made on %(day)s.") % {"day": date(timezone.localdate())},
-        "sentence": str(NO_EVIDENCE),
-        "contents": _("What is in it"),
-        "page": _("Page"),
-        "blocks": blocks,
-    }
-    inputs = {"data": json.dumps(data)}
-    try:
-        return _compiled(inputs, pdf_standards=["ua-1"])
-    except typst.TypstError:
-        # The standard refuses a letter that no font here has. Rather pages with a gap than none: the other file has it.
-        return _compiled(inputs)
-
-
-def _compiled(inputs: dict[str, str], **options: Any) -> bytes:
-    made: bytes = typst.compile(PAGES.read_bytes(), sys_inputs=inputs, **options)
-    return made
-
-
-def _read(actor: Actor, patient: Patient, file: IO[bytes]) -> Iterator[Block]:
+def _read(actor: Actor, patients: list[Patient], file: IO[bytes]) -> Iterator[Block]:
     """Write the file for programs while reading, and yield what stands on the pages."""
     head = {
         "$schema": settings.BASE_URL + reverse("record:copy_schema"),
@@ -85,21 +57,21 @@ def _read(actor: Actor, patient: Patient, file: IO[bytes]) -> Iterator[Block]:
         "kind": "p",
         "text": _("You can show this to anybody or to nobody. Nobody may ask you for it."),
     }
-    for number, part in enumerate(contents.parts(actor, patient)):
+    for number, part in enumerate(contents.parts(actor, *patients)):
         opening = {"name": part.name, "title": str(part.title)}
         _write(file, (", " if number else "") + json.dumps(opening)[:-1] + ', "rows": ')
         yield {"kind": "h1", "text": str(part.title)}
         yield from _written(file, part.rows, _row)
         _write(file, "}")
     for name, title, rows, said in (
-        ("changes", _("What was changed, and by whom"), contents.changes(actor, patient), _change),
+        ("changes", _("What was changed, and by whom"), contents.changes(actor, *patients), _change),
         (
             "log",
             _("Who looked, who changed something, and what was sent out"),
-            contents.log(actor, patient),
+            contents.log(actor, *patients),
             _line,
         ),
-        ("disclosures", "", contents.disclosures(actor, patient), None),
+        ("disclosures", "", contents.disclosures(actor, *patients), None),
     ):
         _write(file, ("]" if name == "changes" else "") + f', "{name}": ')
         if title:

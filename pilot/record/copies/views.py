@@ -20,9 +20,10 @@ from pilot.record.copies.models import Copy, Part, Status
 from pilot.record.copies.policies import NO_EVIDENCE, is_over, is_there, taken_at
 from pilot.record.views import Crumbs, Own
 from pilot.web.forms import Form, hidden_fields, read_form_key
+from pilot.web.paper import PDF, as_download
 from pilot.web.views import FormPage, PublicView
 
-TYPES = {Part.PDF: "application/pdf", Part.JSON: "application/json"}
+TYPES = {Part.PDF: PDF, Part.JSON: "application/json"}
 
 
 class OwnCopy(Own, FormPage):
@@ -96,8 +97,7 @@ class TakeFile(Own, FormPage):
             self.row = self.get_row()
             return self.show_form(self._form(), status=409)
         name = f"my-record-{timezone.localdate():%Y-%m-%d}.{self.part.value}"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-        return HttpResponse(content, content_type=TYPES[self.part], headers=headers)
+        return as_download(content, name, TYPES[self.part])
 
     def context(self) -> dict[str, Any]:
         return {

@@ -35,6 +35,16 @@ class ComplaintForm(Form):
     )
 
 
+class AfterStoppingForm(ComplaintForm):
+    """The same box on the receipt of whoever stopped, sent to the same address. Left alone, nothing is sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        words: Any = self.fields["words"]
+        words.label, words.help_text = _("What would you like them to know?"), _("In your own words.")
+        words.rows = 4
+
+
 class RightForm(Form):
     words = TextAreaField(
         label=_("What should happen, and why?"),

@@ -44,12 +44,15 @@ def _recognise_patient(user: User | None, answer: Answer, *, by: Actor) -> User:
         return open_account_by_nhs_login(patient, proven, answer, by=by)
     if not user.is_active:
         raise Refused(Why.SUSPENDED)
-    own = selectors.own_record(by, user)
-    if own is None or selectors.is_member_of_staff(user):
+    own = selectors.own_record(by, user) or selectors.kept_record(by, user)
+    if own is None or own.account is None or selectors.is_member_of_staff(user):
         raise Refused(Why.WRONG_KIND)
     if not policies.is_same_person(own, proven):
         raise Refused(Why.CHANGED)
-    return user
+    # Another one, where they had two records and this was the account of the one that is closed.
+    if not own.account.is_active:
+        raise Refused(Why.SUSPENDED)
+    return own.account
 
 
 @action("sign_in.account_opened", Permission.INVITE_PATIENTS, exclusive=True)

@@ -100,12 +100,14 @@ def fold(name: str) -> str:
 def only_match(patients: Iterable[Patient], proven: ProvenPatient) -> Patient:
     """The one patient without an account who fits. Refused for nobody, for several, and for one with an account.
 
-    Several are the same person at two practices: which one is meant, a practice has to say. An account that is there
+    Several are the same person at two practices: which one is meant, a practice has to say, and has said where it wrote
+    down that they moved. An account that is there
     already is connected by whoever can sign in to it, never from outside.
     """
     fitting = [patient for patient in patients if fits(patient, proven)]
     if not fitting:
         raise Refused(Why.NOBODY)
+    fitting = [patient for patient in fitting if patient.moved_on is None] or fitting
     if len(fitting) > 1:
         raise Refused(Why.SEVERAL)
     if fitting[0].account_id:

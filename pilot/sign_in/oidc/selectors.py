@@ -33,7 +33,13 @@ def is_connected(user: User, provider: Provider) -> bool:
 
 def own_record(actor: Actor, user: User) -> Patient | None:
     """The patient whose account this is."""
-    return Patient.objects.visible_to(actor).filter(account=user).first()
+    return Patient.objects.visible_to(actor).not_doubles().filter(account=user).first()
+
+
+def kept_record(actor: Actor, user: User) -> Patient | None:
+    """Where this is the account of a record that was closed, since the same person has another: that one."""
+    closed = Patient.objects.visible_to(actor).filter(account=user, merged_into__isnull=False)
+    return Patient.objects.visible_to(actor).filter(pk__in=closed.values("merged_into")).first()
 
 
 def may_be(actor: Actor, proven: ProvenPatient) -> list[Patient]:
@@ -42,8 +48,10 @@ def may_be(actor: Actor, proven: ProvenPatient) -> list[Patient]:
     practices = (
         Organisation.objects.in_force().filter(kind=Organisation.Kind.PRACTICE).values_list("id", flat=True)
     )
-    found = Patient.objects.visible_to(actor, Permission.INVITE_PATIENTS).filter(
-        practice__in=list(practices), nhs_number=proven.nhs_number, date_of_birth=proven.born
+    found = (
+        Patient.objects.visible_to(actor, Permission.INVITE_PATIENTS)
+        .not_doubles()
+        .filter(practice__in=list(practices), nhs_number=proven.nhs_number, date_of_birth=proven.born)
     )
     return list(found.order_by("id"))
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from django.utils.translation import gettext as _
 
 from consent.models import Purpose
-from pilot.web.formats import date_and_time
+from pilot.web.formats import date, date_and_time
 
 Line = dict[str, str]
 
@@ -76,6 +76,86 @@ def of_correction(ended: Collection[Purpose], stopped: Collection[str]) -> list[
         *_lines(_("What has stopped now"), stopped),
         *kept(),
         _unchanged(),
+    ]
+
+
+def of_merging(
+    *,
+    ended: Collection[Purpose],
+    stopped: Collection[str],
+    not_carried_over: Collection[Purpose],
+    not_before: dt.date | None,
+    account: str,
+) -> list[Line]:
+    """For whoever had two records: why something has ended, and what they are asked again. `account` is about signing in."""
+    leaves = Purpose.TAKE_PART in ended
+    asked_again = [purpose for purpose in not_carried_over if purpose not in ended]
+    return [
+        _line(
+            _("What happened"),
+            _(
+                "Your practice had two records about you. They are one now. You can still read both on your own pages."
+            ),
+        ),
+        *_lines(
+            _(
+                "In one of the two you had said no, or not now. That counts more than a yes, so this has ended"
+            ),
+            [str(purpose.label) for purpose in ended],
+        ),
+        *_lines(_("What has stopped now"), stopped),
+        *(kept() if leaves else []),
+        *_lines(
+            _(
+                "Said yes to in the record that was closed. It does not count any more, unless you say it again"
+            ),
+            [str(purpose.label) for purpose in asked_again],
+        ),
+        *([_line(_("Until when nobody asks you"), date(not_before))] if not_before else []),
+        *([_line(_("How you sign in"), account)] if account else []),
+        _unchanged(),
+        *([_line(_("If you change your mind"), _again(leaves=leaves))] if ended or asked_again else []),
+    ]
+
+
+def of_move(ended: Collection[Purpose], stopped: Collection[str]) -> list[Line]:
+    return [
+        _line(
+            _("What happened"),
+            _(
+                "Your practice wrote down that you have moved to another practice. It does not tell that practice of this."
+            ),
+        ),
+        *_lines(_("This has ended with it"), [str(purpose.label) for purpose in ended]),
+        *_lines(_("What has stopped now"), stopped),
+        *kept(),
+        _line(
+            _("Your own pages"), _("If you have an account, you can sign in and read all of it as before.")
+        ),
+        _unchanged(),
+        _line(
+            _("If you would like to go on"),
+            _("Ask your new practice whether it takes part. If it does, you can start again there."),
+        ),
+        _line(_("If you have not moved"), _("Tell the practice that wrote to you. They put it right.")),
+    ]
+
+
+def of_mistaken_move() -> list[Line]:
+    return [
+        _line(
+            _("What happened"),
+            _(
+                "It was written down by mistake that you had moved to another practice. We are sorry. It has been put right."
+            ),
+        ),
+        _line(_("What has stopped"), _("What you had agreed to, your coaching, and what was booked.")),
+        *kept(),
+        _unchanged(),
+        _line(
+            _("If you would like to go on"),
+            _("Say yes again whenever you like, on your own page or at your practice. You do not have to."),
+        ),
     ]
 
 

@@ -1,0 +1,563 @@
+"""Two records of one person: one is kept, the other is closed for ever, and the stricter answer stands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from coaching.models import SessionStatus
+from consent.actions import How, record_decisions, record_not_now, record_withdrawal
+from consent.correcting.actions import correct
+from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
+from consent.policies import holds, standing
+from consent.representatives.actions import record_representative
+from pilot.access import Actor, NotVisible, Role, acting
+from pilot.access.projections import compare
+from pilot.outbox.actions import post
+from pilot.outbox.models import Message, ReceivedText
+from pilot.outbox.received.policies import are_texts_stopped
+from pilot.outbox.received.selectors import to_call_about, whose
+from pilot.people import selectors as people
+from pilot.people.actions import PatientDetails, change_details, open_account
+from pilot.people.models import Patient
+from pilot.people.restrictions.actions import begin_restriction
+from referrals import codes, selectors
+from referrals.actions import log_referral
+from referrals.deaths.actions import record_death, undo_death
+from referrals.merging.actions import merge
+from referrals.models import Allocation, Invitation, Reason, Referral, Status
+from referrals.moving.actions import record_move
+from referrals.notes.actions import write_note
+from tests import factories
+from tests.forms import send
+from tests.together import at_once
+
+pytestmark = pytest.mark.django_db(databases=["default", "owner"])
+
+BORN = dt.date(1980, 5, 4)
+YES_TO_BOTH = dict.fromkeys(NEEDED_TO_BEGIN, True)
+AT_DESK = How(Decision.Method.IN_PERSON, capacity_not_in_doubt=True, freely_given=True, patient_asked=True)
+
+
+def looking() -> Any:
+    return acting(factories.TESTS, "test.looked")
+
+
+def fresh(row: Any) -> Any:
+    with looking():
+        return type(row).objects.get(pk=row.pk)
+
+
+def record(pilot: factories.Pilot, *, account: bool = False, **details: Any) -> Patient:
+    """A record of the one person that all of these are about."""
+    details = {"family_name": "Twice", "date_of_birth": BORN, "nhs_number": None, **details}
+    return factories.make_patient(pilot.practice, account=account, **details)
+
+
+def held(patient: Patient) -> set[Purpose]:
+    with acting(factories.TESTS, "test.looked", patients=[patient.pk]):
+        return {purpose for purpose in Purpose if holds(patient.pk, purpose)}
+
+
+def latest(patient: Patient, purpose: Purpose) -> Decision:
+    with looking():
+        found = standing(patient)[purpose]
+    assert found
+    return found
+
+
+def receipt_of(patient: Patient) -> str:
+    with looking():
+        receipt = Receipt.objects.get(patient=patient, kind=Receipt.Kind.MERGED)
+    return " ".join(f"{line['title']}: {line['text']}." for line in receipt.lines)
+
+
+def says_no(patient: Patient, purpose: Purpose, answer: Decision.Answer = Decision.Answer.WITHDRAWN) -> None:
+    factories.DecisionFactory(patient=patient, purpose=purpose)
+    factories.DecisionFactory(patient=patient, purpose=purpose, answer=answer, lapses_on=None)
+
+
+@pytest.fixture
+def desk(pilot: factories.Pilot) -> Actor:
+    return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+
+
+@pytest.fixture
+def coach(pilot: factories.Pilot) -> Actor:
+    return factories.make_staff(Role.COACH, pilot.provider)
+
+
+@pytest.fixture
+def kept(pilot: factories.Pilot) -> Patient:
+    factories.make_sheet()
+    return record(pilot, preferred_contact="1")
+
+
+@pytest.fixture
+def double(pilot: factories.Pilot) -> Patient:
+    return record(pilot)
+
+
+# --- The closed one -------------------------------------------------------------------------------
+
+
+def test_whatever_is_open_in_the_closed_record_ends_without_blame(
+    pilot: factories.Pilot, kept: Patient, coach: Actor, desk: Actor
+) -> None:
+    double = record(pilot)
+    referral = factories.make_referral(double, status=Status.WAITING)
+    factories.allocate_to(referral, coach)
+    factories.MessageFactory(patient=double, purpose="")
+    merge(double, into=kept, by=desk)
+    referral = fresh(referral)
+    assert (referral.status, referral.ending) == (Status.ENDED, Referral.Ending.MERGED)
+    assert held(double) == set()
+    assert latest(double, Purpose.TAKE_PART).answer == Decision.Answer.LAPSED
+    with looking():
+        assert not Allocation.objects.current().filter(patient=double).exists()
+        assert set(Message.objects.filter(patient=double).values_list("status", flat=True)) == {"stopped"}
+    with acting(coach, "test.looked"):
+        assert not Patient.objects.visible_to(coach).exists()
+    # Nobody is carried over: they are asked again.
+    assert held(kept) == set()
+    assert "It does not count any more, unless you say it again: Take part" in receipt_of(kept)
+
+
+def test_an_invitation_to_the_closed_record_opens_nothing(
+    kept: Patient, double: Patient, desk: Actor
+) -> None:
+    referral = factories.make_referral(double)
+    invitation = factories.InvitationFactory(referral=referral)
+    merge(double, into=kept, by=desk)
+    assert fresh(invitation).cancelled_at is not None
+    assert fresh(referral).status == Status.SET_ASIDE
+
+
+def test_nothing_is_written_about_it_any_more(
+    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+) -> None:
+    clinician = factories.make_staff(Role.CLINICIAN, pilot.practice)
+    said = factories.DecisionFactory(
+        patient=double, purpose=Purpose.EVALUATION, answer="refused", lapses_on=None
+    )
+    merge(double, into=kept, by=desk)
+    closed = fresh(double)
+    details = PatientDetails("A", "B", BORN)
+    for attempt in (
+        lambda: log_referral(closed, reasons=[Reason.FIND_WORK], patient_asked=True, by=desk),
+        lambda: record_decisions(closed, YES_TO_BOTH, sheet=factories.make_sheet(), how=AT_DESK, by=desk),
+        lambda: record_not_now(closed, by=desk),
+        lambda: record_withdrawal(closed, method=Decision.Method.PHONE, by=desk),
+        lambda: change_details(closed, details, version=closed.version, by=desk),
+        lambda: record_representative(closed, name="Ada", authority="attorney", seen="A paper", by=desk),
+        lambda: write_note(closed, "A note.", by=clinician),
+        lambda: record_death(closed, died_on=timezone.localdate(), by=desk),
+        lambda: record_move(closed, moved_on=timezone.localdate(), by=desk),
+        lambda: correct(said, Decision.Answer.CORRECTED, "A slip of the pen", by=desk),
+        lambda: open_account(closed, "another@example.org", None, by=desk),
+        lambda: merge(closed, into=kept, by=desk),
+        lambda: merge(kept, into=closed, by=desk),
+    ):
+        with pytest.raises(ValidationError):
+            attempt()
+    with acting(desk, "test.wrote", patients=[closed.pk]):
+        # What has to be said goes to the person, in the record that is kept.
+        notice = post(closed, template="news", context={}, by=desk)
+        assert notice
+        assert notice.patient_id == kept.pk
+        assert post(closed, template="news", context={}, purpose=Purpose.REMINDERS, by=desk) is None
+    assert fresh(double) == closed
+    assert fresh(double).version == closed.version
+
+
+def test_it_leaves_lists_and_search_and_its_page_says_which_is_kept(
+    kept: Patient, double: Patient, desk: Actor
+) -> None:
+    referral = factories.make_referral(double, reference=codes.new_reference())
+    browser = factories.sign_in(Client(), desk)
+    merge(double, into=kept, by=desk)
+    with acting(desk, "test.looked"):
+        assert set(people.patients_at(desk, kept.practice)) == {kept}
+        assert not selectors.newest_at(desk, kept.practice).exists()
+        # Whoever has the closed one's reference finds the person.
+        assert selectors.patients_with_reference(desk, referral.reference) == [kept.pk]
+    with acting(factories.TESTS, "test.looked"):
+        assert [patient.pk for patient, _ in whose(factories.TESTS, double.phone)] == [kept.pk]
+    page = browser.get(reverse("referrals:patient", args=[double.pk])).content.decode()
+    assert "This record is closed" in page
+    assert reverse("referrals:patient", args=[kept.pk]) in page
+    for name in ("referrals:log", "referrals:patient-edit", "referrals:died", "referrals:moved"):
+        assert reverse(name, args=[double.pk]) not in page
+    other = browser.get(reverse("referrals:patient", args=[kept.pk])).content.decode()
+    assert "Another record of theirs" in other
+
+
+# --- The stricter answer --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [Decision.Answer.WITHDRAWN, Decision.Answer.REFUSED])
+def test_a_no_in_the_closed_record_ends_the_yes_in_the_other_with_all_that_rests_on_it(
+    answer: Decision.Answer, kept: Patient, double: Patient, desk: Actor
+) -> None:
+    factories.give_consent(kept, *NEEDED_TO_BEGIN, Purpose.REMINDERS)
+    waiting = factories.MessageFactory(patient=kept, purpose=Purpose.REMINDERS)
+    says_no(double, Purpose.REMINDERS, answer)
+    merge(double, into=kept, by=desk)
+    assert held(kept) == set(NEEDED_TO_BEGIN)
+    assert fresh(waiting).status == Message.Status.STOPPED
+    written = latest(kept, Purpose.REMINDERS)
+    assert (written.answer, written.method) == (Decision.Answer.WITHDRAWN, Decision.Method.RECORDS)
+    receipt = receipt_of(kept)
+    assert "Your practice had two records about you" in receipt
+    assert "That counts more than a yes, so this has ended: Send me reminders of sessions" in receipt
+    assert "1 message that was waiting to go to you will not be sent" in receipt
+
+
+def test_who_had_stopped_everything_in_the_closed_record_has_no_coach_in_the_other(
+    pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
+) -> None:
+    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    session = factories.make_session(case, coach)
+    says_no(double, Purpose.TAKE_PART)
+    merge(double, into=case.patient, by=desk)
+    assert held(case.patient) == set()
+    assert fresh(case).status == Status.ENDED
+    assert fresh(session).status == SessionStatus.CANCELLED
+    with acting(coach, "test.looked"):
+        assert not Referral.objects.visible_to(coach).exists()
+    receipt = receipt_of(case.patient)
+    assert "Your coach can no longer see anything about you" in receipt
+    assert "Your session on" in receipt
+
+
+def test_what_the_calendar_ended_or_was_a_mistake_is_no_no(
+    kept: Patient, double: Patient, desk: Actor
+) -> None:
+    factories.give_consent(kept)
+    says_no(double, Purpose.TAKE_PART, Decision.Answer.LAPSED)
+    merge(double, into=kept, by=desk)
+    assert held(kept) == set(NEEDED_TO_BEGIN)
+    assert "That counts more" not in receipt_of(kept)
+
+
+def test_a_no_in_the_record_that_is_kept_stands(kept: Patient, double: Patient, desk: Actor) -> None:
+    says_no(kept, Purpose.TAKE_PART)
+    factories.give_consent(double)
+    merge(double, into=kept, by=desk)
+    assert held(kept) == set()
+
+
+@pytest.mark.parametrize(("here", "there"), [(10, 20), (20, 10), (None, 10), (10, None), (-5, None)])
+def test_the_later_day_before_which_nobody_raises_it_stands(
+    here: int | None, there: int | None, pilot: factories.Pilot, desk: Actor
+) -> None:
+    today = timezone.localdate()
+    kept, double = record(pilot), record(pilot)
+    referral = factories.make_referral(kept)
+    for patient, days in ((kept, here), (double, there)):
+        with acting(factories.TESTS, "test.made", patients=[patient.pk]):
+            patient.do_not_raise_until = today + dt.timedelta(days=days) if days else None
+            patient.save()
+    merge(double, into=kept, by=desk)
+    ahead = max(days or 0 for days in (here, there))
+    until = fresh(kept).do_not_raise_until
+    if ahead > 0:
+        assert until == today + dt.timedelta(days=ahead)
+        assert fresh(referral).status == Status.SET_ASIDE
+        assert "Until when nobody asks you" in receipt_of(kept)
+    else:
+        assert fresh(referral).status == Status.AWAITING_DECISION
+
+
+def test_a_not_now_in_the_closed_record_is_a_no_to_taking_part(
+    pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
+) -> None:
+    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    record_not_now(double, by=desk)
+    merge(double, into=case.patient, by=desk)
+    assert held(case.patient) == set()
+    assert fresh(case).status == Status.ENDED
+
+
+def test_stop_to_texts_stands_and_an_unanswered_text_still_waits(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    double = record(pilot, phone=kept.phone)
+    factories.ReceivedTextFactory(patient=double, number="02079460000")
+    waiting = factories.MessageFactory(patient=kept, channel="sms", purpose="", address=kept.phone)
+    merge(double, into=kept, by=desk)
+    with looking():
+        assert are_texts_stopped(Patient.objects.get(pk=kept.pk))
+        assert ReceivedText.objects.filter(patient=kept, called_at__isnull=True).count() == 1
+    with acting(desk, "test.looked"):
+        assert [text.patient_id for text in to_call_about(desk)] == [kept.pk]
+    assert fresh(waiting).channel == Message.Channel.LETTER
+
+
+def test_that_a_message_is_not_safe_stands_for_the_same_number(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    for phone, is_safe in (("020 7946 0000", False), ("020 7946 0999", True)):
+        one = record(pilot, message_is_safe=True)
+        merge(record(pilot, phone=phone, message_is_safe=False), into=one, by=desk)
+        assert fresh(one).message_is_safe is is_safe
+
+
+# --- What goes over, and what the patient loses: nothing --------------------------------------------
+
+
+def test_the_number_goes_to_the_record_that_is_kept(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    number = next(factories.nhs_numbers(700))
+    merge(record(pilot, nhs_number=number), into=kept, by=desk)
+    assert (fresh(kept).nhs_number, fresh(kept).nhs_number_unknown) == (number, False)
+
+
+def test_the_account_goes_with_the_person_who_reads_both(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    double = record(pilot, account=True, email="twice@example.org")
+    clinician = factories.make_staff(Role.CLINICIAN, pilot.practice)
+    factories.make_note(double, clinician, text="Sleeps badly since March.")
+    themselves = factories.patient_actor(double)
+    browser = factories.sign_in(Client(), themselves)
+    merge(double, into=kept, by=desk)
+    assert fresh(kept).account_id == themselves.user_id
+    assert fresh(double).account_id is None
+    home = browser.get(reverse("record:home")).content.decode()
+    link = reverse("record:other", args=[double.pk])
+    assert link in home
+    page = browser.get(link)
+    assert page.status_code == 200
+    assert "Sleeps badly since March." in page.content.decode()
+    assert "Your two records are one" in browser.get(reverse("record:consent")).content.decode()
+    assert f"You sign in with {fresh(kept).account.email}, as before" in receipt_of(kept)
+    # Somebody else's, and one's own that is not closed, are not there.
+    stranger = factories.sign_in(Client(), factories.patient_actor(factories.make_patient(pilot.practice)))
+    assert stranger.get(link).status_code == 404
+    assert browser.get(reverse("record:other", args=[kept.pk])).status_code == 404
+
+
+def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, desk: Actor) -> None:
+    kept, double = record(pilot, account=True), record(pilot, account=True)
+    gone, stays = factories.patient_actor(double), factories.patient_actor(kept)
+    browser = factories.sign_in(Client(), gone)
+    merge(double, into=kept, by=desk)
+    with acting(gone, "test.looked"):
+        assert not Patient.objects.visible_to(gone).exists()
+    assert browser.get(reverse("record:home")).status_code != 200
+    with acting(stays, "test.looked"):
+        assert set(Patient.objects.visible_to(stays)) == {kept, double}
+    assert f"From now on you sign in with {kept.account.email}" in receipt_of(kept)
+
+
+def test_the_copy_that_they_take_holds_both(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
+    from pilot.record.copies.making import make
+
+    double = record(pilot, account=True, given_name="Zebedee")
+    themselves = factories.patient_actor(double)
+    merge(double, into=kept, by=desk)
+    assert b"Zebedee" in make(themselves).json
+
+
+def test_the_receipt_goes_out_as_those_by_others_do(kept: Patient, double: Patient, desk: Actor) -> None:
+    merge(double, into=kept, by=desk)
+    with looking():
+        message = Message.objects.get(patient=kept)
+    assert (message.template, message.status) == ("merged", Message.Status.DUE)
+    assert "If one of the two was not about you, please call us today." in message.text
+
+
+def test_a_closed_record_is_kept_as_long_as_the_other(
+    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+) -> None:
+    guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
+    merge(double, into=kept, by=desk)
+    with acting(guardian, "test.asked"), connection.cursor() as cursor:
+        cursor.execute("SELECT pilot.retained_until(%s), pilot.retained_until(%s)", [kept.pk, double.pk])
+        ends, never = cursor.fetchone()
+    assert ends is not None
+    assert never is None
+
+
+# --- What cannot be -------------------------------------------------------------------------------
+
+
+def test_what_is_refused_says_what_to_do_and_changes_nothing(
+    pilot: factories.Pilot, kept: Patient, double: Patient, coach: Actor, desk: Actor
+) -> None:
+    numbers = factories.nhs_numbers(900)
+    numbered = [record(pilot, nhs_number=next(numbers)) for _ in range(2)]
+    third = record(pilot)
+    dead, moved = record(pilot), record(pilot)
+    record_death(dead, died_on=timezone.localdate(), by=desk)
+    record_move(moved, moved_on=timezone.localdate(), by=desk)
+    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    factories.GoalFactory(referral=case)
+    merge(third, into=double, by=desk)
+    for closing, into, words in (
+        (kept, kept, "one and the same record"),
+        (numbered[0], numbered[1], "The NHS numbers differ"),
+        (record(pilot, date_of_birth=dt.date(1981, 5, 4)), kept, "The dates of birth differ"),
+        (dead, kept, "has died"),
+        (kept, dead, "has died"),
+        (moved, kept, "has moved"),
+        (kept, moved, "has moved"),
+        (third, kept, "closed already"),
+        (kept, third, "closed already"),
+        (double, kept, "Keep this one"),
+        (case.patient, kept, "Sessions or goals are written in this record"),
+    ):
+        with pytest.raises(ValidationError) as refusal:
+            merge(closing, into=into, by=desk)
+        assert words in " ".join(refusal.value.messages)
+    assert fresh(kept).merged_into_id is None
+    # It can be kept instead.
+    merge(kept, into=case.patient, by=desk)
+
+
+def test_a_restriction_stands_since_the_restricted_record_is_the_one_to_keep(
+    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+) -> None:
+    guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
+    with acting(guardian, "test.restricted", patients=[double.pk]):
+        begin_restriction(double, by=guardian)
+    with pytest.raises(ValidationError, match="This record is restricted"):
+        merge(double, into=kept, by=desk)
+    merge(kept, into=double, by=desk)
+    assert fresh(kept).merged_into_id == double.pk
+
+
+def test_where_both_hold_sessions_the_office_is_asked(
+    pilot: factories.Pilot, coach: Actor, desk: Actor
+) -> None:
+    who = {"family_name": "Twice", "date_of_birth": BORN, "nhs_number": None}
+    cases = [factories.make_case(pilot, coach, **who) for _ in range(2)]
+    for case in cases:
+        factories.make_session(case, coach, status=SessionStatus.HELD)
+    with pytest.raises(ValidationError, match="ask the pilot’s office"):
+        merge(cases[0].patient, into=cases[1].patient, by=desk)
+
+
+def test_another_practices_record_is_not_there(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
+    elsewhere = factories.make_patient(pilot.other_practice, family_name="Twice", date_of_birth=BORN)
+    for one, other in ((elsewhere, kept), (kept, elsewhere)):
+        with pytest.raises(NotVisible):
+            merge(one, into=other, by=desk)
+    with pytest.raises(ValidationError, match="one practice"):
+        merge(elsewhere, into=kept, by=factories.TESTS)
+    browser = factories.sign_in(Client(), desk)
+    assert browser.get(reverse("referrals:merge", args=[kept.pk, elsewhere.pk])).status_code == 404
+
+
+def test_undoing_a_death_and_then_bringing_together_is_possible(
+    kept: Patient, double: Patient, desk: Actor
+) -> None:
+    record_death(double, died_on=timezone.localdate(), by=desk)
+    undo_death(double, by=desk)
+    merge(double, into=kept, by=desk)
+    assert fresh(double).merged_into_id == kept.pk
+
+
+# --- On the page ----------------------------------------------------------------------------------
+
+
+def test_the_desk_finds_the_other_compares_both_and_confirms(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    double = record(pilot, address="2 Other Road", nhs_number=next(factories.nhs_numbers(1100)))
+    stranger = factories.make_patient(pilot.practice, family_name="Elsewhere")
+    browser = factories.sign_in(Client(), desk)
+    assert reverse("referrals:same-person", args=[kept.pk]) in browser.get(
+        reverse("referrals:patient", args=[kept.pk])
+    ).content.decode()  # fmt: skip
+    address = reverse("referrals:same-person", args=[kept.pk])
+    found = browser.get(address).content.decode()
+    compare_both = reverse("referrals:merge", args=[kept.pk, double.pk])
+    assert compare_both in found
+    assert reverse("referrals:merge", args=[kept.pk, stranger.pk]) not in found
+    searched = browser.post(address, {"search": "Elsewhere"}, follow=True).content.decode()
+    assert reverse("referrals:merge", args=[kept.pk, stranger.pk]) in searched
+    page = browser.get(compare_both).content.decode()
+    assert "2 Other Road" in page
+    assert "This cannot be undone" in page
+    assert send(browser, compare_both).status_code == 422
+    assert send(browser, compare_both, keep=str(kept.pk)).status_code == 422
+    assert send(browser, compare_both, keep=str(stranger.pk), is_one_person="on").status_code == 422
+    done = send(browser, compare_both, keep=str(kept.pk), is_one_person="on")
+    assert "The two records are one now" in done.content.decode()
+    assert fresh(double).merged_into_id == kept.pk
+    again = browser.get(compare_both).content.decode()
+    assert "closed already" in again
+    assert "Which record do you keep?" not in again
+
+
+def test_a_number_that_clashes_leads_to_bringing_both_together(
+    pilot: factories.Pilot, kept: Patient, desk: Actor
+) -> None:
+    number = next(factories.nhs_numbers(1300))
+    other = record(pilot, nhs_number=number)
+    browser = factories.sign_in(Client(), desk)
+    address = reverse("referrals:patient-edit", args=[kept.pk])
+    given = {
+        "nhs_number": number, "given_name": kept.given_name, "family_name": "Twice", "date_of_birth_day": BORN.day,
+        "date_of_birth_month": BORN.month, "date_of_birth_year": BORN.year,
+    }  # fmt: skip
+    refused = send(browser, address, **given)
+    assert refused.status_code == 422
+    assert "has this NHS number already" in refused.content.decode()
+    assert reverse("referrals:merge", args=[kept.pk, other.pk]) in refused.content.decode()
+
+
+class TestForReal:
+    """With commits: grants are compared by another connection, and two windows are two."""
+
+    pytestmark = pytest.mark.usefixtures("own_database")
+
+    def test_grants_are_in_step_afterwards(self, own_database: str) -> None:
+        pilot = factories.make_pilot()
+        desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+        coach = factories.make_staff(Role.COACH, pilot.provider)
+        alone, first, second = record(pilot), record(pilot, account=True), record(pilot, account=True)
+        merge(first, into=alone, by=desk)
+        merge(second, into=alone, by=desk)
+        cases = [
+            factories.make_case(pilot, coach, account=True, family_name="Twice", date_of_birth=BORN)
+            for _ in range(4)
+        ]
+        says_no(double := record(pilot), Purpose.TAKE_PART)
+        merge(double, into=cases[0].patient, by=desk)
+        record_move(cases[1].patient, moved_on=timezone.localdate(), by=desk)
+        record_death(cases[2].patient, died_on=timezone.localdate(), by=desk)
+        found = {each.name: each for each in compare()}
+        assert not any(each.missing or each.left_over for each in found.values()), found
+        # The one who has both, the three who live, and the one who still has a coach.
+        assert (found["patients"].kept, found["referrals"].kept) == (4, 1)
+
+    def test_of_two_windows_one_wins_and_the_other_is_told(self, own_database: str) -> None:
+        pilot = factories.make_pilot()
+        desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+        one, other = record(pilot), record(pilot)
+        for patient in (one, other):
+            factories.give_consent(patient, Purpose.EVALUATION)
+        # The other way round as well: the locks are taken in one order, so neither waits for the other for ever.
+        results = at_once(
+            lambda: merge(one, into=other, by=desk),
+            lambda: merge(other, into=one, by=desk),
+            lambda: merge(one, into=other, by=desk),
+        )
+        refusals = [each for each in results if isinstance(each, ValidationError)]
+        assert len(refusals) == 2, results
+        assert all("closed already" in each.messages[0] for each in refusals)
+        with looking():
+            assert Patient.objects.filter(merged_into__isnull=False).count() == 1
+            assert Receipt.objects.filter(kind=Receipt.Kind.MERGED).count() == 1
+            assert Invitation.objects.count() == 0

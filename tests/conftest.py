@@ -33,8 +33,8 @@ OWN_DATABASE = {"own_database", "module_database", "transactional_db", "live_ser
 # none of our databases: one worker begins it while another builds the template.
 LONGEST = (
     "access/test_canaries", "setup/test_running", "setup/test_embedded", "access/test_walk", "access/test_no_hint",
-    "browser/test_journey", "access/test_apart", "audit/test_verification", "audit/test_proofs", "demo/test_demo",
-    "access/test_races", "browser/",
+    "browser/test_journey", "consent/test_machine", "access/test_apart", "audit/test_verification", "audit/test_proofs",
+    "demo/test_demo", "access/test_races", "browser/",
 )  # fmt: skip
 
 

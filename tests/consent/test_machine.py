@@ -32,11 +32,12 @@ from tests.consent.machine.sending import Sending
 
 pytestmark = pytest.mark.usefixtures("module_database")
 
-STEPS = int(os.environ.get("CONSENT_STEPS", "200"))
+STEPS = int(os.environ.get("CONSENT_STEPS", "500"))
 SEED = int(os.environ.get("CONSENT_SEED", "1"))
 # To make what was found as short as it can be takes minutes: CONSENT_SHRINK=1 asks for it.
 SHRINK = "CONSENT_SHRINK" in os.environ
 STEPS_OF_ONE = 100
+BEGINNING = 2  # what begins a world is counted as a step, and is none
 # After so many every action has been done.
 MANY = 5_000
 
@@ -140,8 +141,8 @@ def test_whatever_anybody_does_in_whatever_order_consent_holds(quiet: None) -> N
     run_state_machine_as_test(
         seed(SEED)(ConsentMachine),
         settings=settings(
-            max_examples=max(STEPS // STEPS_OF_ONE, 1), stateful_step_count=STEPS_OF_ONE, deadline=None, database=None,
-            suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+            max_examples=max(STEPS // STEPS_OF_ONE, 1), stateful_step_count=STEPS_OF_ONE + BEGINNING,
+            deadline=None, database=None, suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
             phases=[Phase.generate, Phase.shrink] if SHRINK else [Phase.generate],
         ),
     )  # fmt: skip

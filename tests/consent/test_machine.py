@@ -5,7 +5,7 @@ CONSENT_STEPS=20000 takes as many steps as the promise says, CONSENT_SEED anothe
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, run_state_machine_as_test
 
 from audit.checking import Check
-from consent.models import NEEDED_TO_BEGIN, Purpose
+from consent.models import NEEDED_TO_BEGIN, Decision, Purpose
 from tests import factories
 from tests.actions import every_action
 from tests.consent.machine import clock, holds
 from tests.consent.machine.asking import Asking
-from tests.consent.machine.base import DRIVEN, TOLD, Machine, anything, queue_of_tasks
+from tests.consent.machine.base import CONSEQUENCES, DRIVEN, TOLD, Machine, anything, queue_of_tasks
 from tests.consent.machine.coaching import Coaching
 from tests.consent.machine.helping import Helping
 from tests.consent.machine.holds import BLAME, Holds
 from tests.consent.machine.leaving import Leaving
 from tests.consent.machine.people import Person, make_staff, with_new_coaches
-from tests.consent.machine.sending import Sending
+from tests.consent.machine.sending import Sending, waits_for_a_yes
 
 pytestmark = pytest.mark.usefixtures("module_database")
 
@@ -59,12 +59,14 @@ LEFT_OUT = {
     "referrals.imported": LISTS, "referrals.list_confirmed": LISTS, "referrals.list_discarded": LISTS,
     "referrals.list_uploaded": LISTS,
 }  # fmt: skip
-# What each run has done, however short.
+# What each run has done, however short: `walk` sees to it.
 MUST_BE_DONE = {
     "consent.withdrawn", "consent.withdrawal_recorded", "consent.lapsed", "consent.decided", "referral.allocated",
     "session.booked", "message.claimed", "message.sent",
 }  # fmt: skip
-MUST_COME_ABOUT = {"joined again", "lapsed", "stopped on its way"}
+MUST_COME_ABOUT = {
+    "joined again", "joined again before the calendar ended it", "lapsed", "stopped on its way",
+}  # fmt: skip
 # How far somebody has come when it begins: most often all the way.
 STAGES = st.sampled_from([4, 4, 4, 3, 2, 1, 0])
 # Where a label may hold one of the words: an answer that somebody gave freely, shown as “No”; and of staff, that they were
@@ -117,6 +119,41 @@ class ConsentMachine(Holds, Leaving, Sending, Helping, Coaching, Asking):
             assert not BLAME.search(page.content.decode()), name
 
 
+def stop_with_an_error(machine: ConsentMachine, person: Person) -> None:
+    for module in CONSEQUENCES:
+        machine.fault = (1, module)
+        machine.stop(person, None, None)
+        assert machine.deed == "broken", module
+
+
+def walk() -> None:
+    """What no run may be without: stopping, joining again, what the calendar ends, an error in the middle of it."""
+    machine = ConsentMachine()
+    machine.begin_with(stages=(4, 4), reminders=True, sooner=True)
+    machine.everything_holds()
+    one, other = machine.persons
+    yes = dict.fromkeys((*NEEDED_TO_BEGIN, Purpose.REMINDERS), True)
+    steps: list[Callable[[], None]] = [
+        lambda: machine.book_session(one, one.coached_in, 100, "phone"),
+        lambda: stop_with_an_error(machine, one),
+        lambda: machine.stop_while_it_goes(one, waits_for_a_yes(machine, one)[0], True, False),
+        lambda: machine.join(one, None, yes, False, True),
+        lambda: machine.stop_at_desk(other, None, None, Decision.Method.PHONE, False),
+        lambda: machine.join(other, None, yes, True, False),
+        lambda: machine.suggest(one, None, True, True),
+        lambda: machine.give_to_coach(one, one.open_referral("waiting")[0], 1),
+        lambda: machine.months_pass(one, None, 366),
+        lambda: machine.join(one, None, yes, False, False),
+        lambda: machine.calendar_ends(other, None),
+    ]
+    try:
+        for step in steps:
+            step()
+            machine.everything_holds()
+    finally:
+        machine.teardown()
+
+
 @pytest.fixture(scope="module")
 def database(module_database: str) -> None:
     """Follows the machine's clock, and has a sheet that decisions rest on."""
@@ -138,6 +175,7 @@ def test_whatever_anybody_does_in_whatever_order_consent_holds(quiet: None) -> N
     TOLD.clear()
     Machine.came_about.clear()
     Machine.taken = 0
+    walk()
     run_state_machine_as_test(
         seed(SEED)(ConsentMachine),
         settings=settings(

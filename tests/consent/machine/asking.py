@@ -36,7 +36,9 @@ from tests.consent.machine.people import Person
 
 GROUNDS = Grounds("third_party", "It is about somebody else.")
 OUTCOMES = st.sampled_from(["accepted", "accepted", "partly", "not_accepted"])
-KINDS = st.sampled_from([Kind.COMPLAINT, Kind.RESTRICTION, Kind.OBJECTION, Kind.ERASURE, Kind.ACCESS_QUERY])
+KINDS = st.sampled_from(
+    [Kind.RESTRICTION, Kind.COMPLAINT, Kind.COMPLAINT, Kind.OBJECTION, Kind.ERASURE, Kind.ACCESS_QUERY]
+)
 # Everybody the machine is about was added by it.
 DRIVEN[register_patient.action_name] = register_patient  # type: ignore[attr-defined]
 
@@ -100,7 +102,7 @@ class Asking(Machine):
         by = self.staff.doctor
         self.do(withhold_note, by, lambda: withhold_note(self.find(ClinicalNote, key, by), GROUNDS, by=by))
 
-    @drives(go_on_withholding, disclose_note, when=notes(withheld=True), weight=0.5, on=st.booleans())
+    @drives(go_on_withholding, disclose_note, when=notes(withheld=True), weight=1, on=st.booleans())
     def look_again(self, person: Person, key: str, on: bool) -> None:
         by = self.staff.doctor
         if on:
@@ -208,7 +210,7 @@ class Asking(Machine):
 
     # --- Complaints and rights --------------------------------------------------------------------------------
 
-    @drives(open_request, when=with_account, weight=0.5, kind=KINDS)
+    @drives(open_request, when=with_account, weight=0.8, kind=KINDS)
     def ask(self, person: Person, _: None, kind: Kind) -> None:
         by = self.themselves(person)
         self.do(
@@ -234,7 +236,7 @@ class Asking(Machine):
             lambda: give_more_time(self.find(Request, row[0], by), "It takes longer.", by=by),
         )
 
-    @drives(answer_request, when=asked(), outcome=OUTCOMES)
+    @drives(answer_request, when=asked(), weight=2, outcome=OUTCOMES)
     def guardian_answers(self, person: Person, row: Any, outcome: str) -> None:
         kind = row[1]
         outcome = "" if kind in ("access_query", "erasure") else outcome
@@ -275,7 +277,7 @@ class Asking(Machine):
         # Whoever withdraws, or is restricted, keeps the right to their own copy.
         self.do(ask_for_copy, by, lambda: ask_for_copy(self.find(Patient, person.key, by), by=by), must=True)
 
-    @drives(claim, keep, when=copies("waiting", "building"))
+    @drives(claim, keep, when=copies("waiting", "building"), weight=2)
     def make_the_copy(self, person: Person, row: Any) -> None:
         by, wanted = self.themselves(person), Copy(pk=row[0], patient_id=person.key)
         begun: list[Any] = []
@@ -284,7 +286,7 @@ class Asking(Machine):
             files = Files(b"a page", b"{}")
             self.do(keep, by, lambda: keep(wanted, files, attempt=begun[0], by=by))
 
-    @drives(take, when=copies("ready"), part=st.sampled_from(Part))
+    @drives(take, when=copies("ready"), weight=3, part=st.sampled_from(Part))
     def take_the_copy(self, person: Person, row: Any, part: Part) -> None:
         by = self.themselves(person)
         self.do(take, by, lambda: take(self.find(Copy, row[0], by), part, by=by))

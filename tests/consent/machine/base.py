@@ -14,7 +14,7 @@ from celery.app.task import Task
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import DatabaseError, connection, connections, models
 from django.http import Http404
-from hypothesis import event, note
+from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
@@ -30,7 +30,7 @@ SYSTEM = Actor.system("tests.machine")
 # How the application says no.
 REFUSALS = (ValidationError, PermissionDenied, NotVisible, StaleVersion, Http404)
 # What follows from an end is done in these, one after the other: an error in one of them must undo all of it.
-CONSEQUENCES = ("pilot/outbox/consequences.py", "coaching/consequences.py", "referrals/consequences.py")
+CONSEQUENCES = ("pilot/outbox/consequences.py", "coaching/consequences.py", "referrals/actions.py")
 NO_FAULT = (0, "")
 
 
@@ -230,7 +230,6 @@ class Machine(RuleBasedStateMachine):
         else:
             raise problem
         TOLD[name, became] += 1
-        event(became)
         return became
 
     def everything(self) -> dict[str, tuple[int, int]]:

@@ -165,7 +165,7 @@ class Helping(Machine):
     @drives(
         accept_invitation,
         when=lambda m, p: [] if p.actor or p.is_gone else [r[0] for r in p.rows["invitations"]],
-        weight=5,
+        weight=2,
     )
     def open_own_account(self, person: Person, key: str) -> None:
         def run() -> Any:

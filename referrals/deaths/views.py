@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from pilot.access import Permission
-from pilot.people import selectors as people
 from pilot.people.models import Patient
 from pilot.web.forms import Form
 from pilot.web.views import FormPage
 from referrals.deaths.actions import record_death, undo_death
 from referrals.deaths.forms import DeathForm
-
-
-class OfPatient:
-    row: Patient
-
-    def get_row(self) -> Patient:
-        return people.patient(self.actor, self.kwargs["patient"], self.permission)  # type: ignore[attr-defined]
-
-    def breadcrumbs(self) -> list[Any]:
-        return [
-            (_("Patients"), reverse("referrals:patients")),
-            (self.row.name, reverse("referrals:patient", args=[self.row.pk])),
-        ]
+from referrals.patients.views import OfPatient
 
 
 class RecordDeath(OfPatient, FormPage):

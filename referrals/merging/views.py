@@ -17,10 +17,10 @@ from pilot.web import formats
 from pilot.web.lists import ListPage, Sort
 from pilot.web.views import FormPage
 from referrals import selectors
-from referrals.deaths.views import OfPatient
 from referrals.merging.actions import merge
 from referrals.merging.forms import MergeForm
 from referrals.merging.policies import check_can_be_one
+from referrals.patients.views import OfPatient
 from referrals.views import refusal_of
 
 

@@ -9,9 +9,9 @@ from pilot.access import Permission
 from pilot.people.models import Patient
 from pilot.web.forms import Form
 from pilot.web.views import FormPage
-from referrals.deaths.views import OfPatient
 from referrals.moving.actions import record_move, undo_move
 from referrals.moving.forms import MoveForm
+from referrals.patients.views import OfPatient
 
 
 class RecordMove(OfPatient, FormPage):

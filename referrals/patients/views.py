@@ -22,6 +22,21 @@ from referrals import selectors
 from referrals.patients.forms import AddPatientForm, ChangePatientForm, initial_from_search, initial_of
 
 
+class OfPatient:
+    """What the pages about one patient share: whose they are, found and checked, and the way back."""
+
+    row: Patient
+
+    def get_row(self) -> Patient:
+        return people.patient(self.actor, self.kwargs["patient"], self.permission)  # type: ignore[attr-defined]
+
+    def breadcrumbs(self) -> list[Any]:
+        return [
+            (_("Patients"), reverse("referrals:patients")),
+            (self.row.name, reverse("referrals:patient", args=[self.row.pk])),
+        ]
+
+
 class Patients(ListPage):
     """Everybody of this practice who might like help with work, and a way to find them."""
 
@@ -79,7 +94,7 @@ class PatientPage(Page):
         }
 
 
-class PatientPast(PastParts, Page):
+class PatientPast(OfPatient, PastParts, Page):
     """What changed in a patient's details, and who changed it."""
 
     permission = Permission.REGISTER_PATIENTS
@@ -87,19 +102,9 @@ class PatientPast(PastParts, Page):
     template_name = "referrals/past.jinja"
     # How often somebody was asked and said “not now” must never add up to anything.
     leaves_out = ("do_not_raise_until",)
-    row: Patient
-
-    def get_row(self) -> Patient:
-        return people.patient(self.actor, self.kwargs["patient"], self.permission)
 
     def context(self) -> dict[str, Any]:
         return {**super().context(), "caption": self.row.name}
-
-    def breadcrumbs(self) -> list[Any]:
-        return [
-            (_("Patients"), reverse("referrals:patients")),
-            (self.row.name, reverse("referrals:patient", args=[self.row.pk])),
-        ]
 
 
 class AddPatient(FormPage):
@@ -125,7 +130,7 @@ class AddPatient(FormPage):
         return reverse("referrals:log", args=[patient.pk])
 
 
-class ChangePatient(FormPage):
+class ChangePatient(OfPatient, FormPage):
     """Correct what is known of a patient."""
 
     permission = Permission.REGISTER_PATIENTS
@@ -135,16 +140,6 @@ class ChangePatient(FormPage):
     form_class = ChangePatientForm
     submit_label = _("Save")
     edits_row = True
-    row: Patient
-
-    def get_row(self) -> Patient:
-        return people.patient(self.actor, self.kwargs["patient"], self.permission)
-
-    def breadcrumbs(self) -> list[Any]:
-        return [
-            (_("Patients"), reverse("referrals:patients")),
-            (self.row.name, reverse("referrals:patient", args=[self.row.pk])),
-        ]
 
     def initial(self) -> dict[str, Any]:
         return initial_of(self.row)

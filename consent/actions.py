@@ -368,6 +368,8 @@ def _withdraw(
 ) -> Receipt:
     ending = what_would_stop(standing(patient), purposes)
     if not ending:
+        # In a record that is closed nothing stands; in the one that is kept something may.
+        check_is_not_double(_locked(patient))
         raise NothingToStop
     stopped = _end(
         patient, ending, Decision.Answer.WITHDRAWN, method=method, representative=representative, by=by

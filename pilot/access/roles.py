@@ -16,6 +16,7 @@ class Permission(TextChoices):
 
     SEE_PATIENTS = "see_patients", "see a patient's name, contact details and needs"
     REGISTER_PATIENTS = "register_patients", "add a patient and correct their details"
+    MERGE_RECORDS = "merge_records", "bring two records of one person together"
     SEE_WORDS_ON_DETAILS = "see_words_on_details", "see what a patient says about the details kept of them"
     SEE_REFERRALS = "see_referrals", "see referrals and how they stand"
     LOG_REFERRALS = "log_referrals", "log a referral"
@@ -147,6 +148,7 @@ ROLES: dict[Role, Duties] = {
                 P.SEND_MESSAGES,
                 P.READ_CLINICAL_NOTES,
                 P.WRITE_CLINICAL_NOTES,
+                P.MERGE_RECORDS,
                 P.SEE_DISTRESS,
                 P.ACCEPT_DISTRESS,
                 P.SEE_REQUESTS,

@@ -25,6 +25,9 @@ from pilot.outbox.policies import address_for, is_written_to, preferred_channel,
 from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Patient
 
+# Written to where the record does not say any more: these go nowhere else.
+SENT_ELSEWHERE = frozenset({"merged_elsewhere"})
+
 # How long to wait before each further attempt. After the last one a person decides.
 PAUSES = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720))
 
@@ -39,6 +42,7 @@ def post(
     about: Record | None = None,
     secret: str = "",
     due_at: dt.datetime | None = None,
+    elsewhere: str = "",
     by: Actor,
 ) -> Message | None:
     """Write a message in the surrounding action; it is sent after the commit, or not at all.
@@ -49,7 +53,8 @@ def post(
     `channel` is the patient's preferred one unless given; one that does not reach them safely is refused with
     a `ValidationError`. With a `purpose` it relies on that consent: nothing is written, and None returned,
     where it is not given, and it is not sent once it ends. Without one it is a notice. What stands for `{{
-    secret }}` in the template is readable only in the sent message. `about` names the row that it is stopped
+    secret }}` in the template is readable only in the sent message. `elsewhere` is where this one goes, by that `channel`,
+    instead of where the record says (a template of `SENT_ELSEWHERE`). `about` names the row that it is stopped
     with (`stop_about`).
     """
     if patient.merged_into_id is not None and not purpose:
@@ -68,7 +73,7 @@ def post(
     if not is_written_to(patient.pk) or (purpose and not holds(patient.pk, Purpose(purpose))):
         return None
     chosen = Message.Channel(channel) if channel else preferred_channel(patient)
-    address = address_for(patient, chosen)
+    address = elsewhere or address_for(patient, chosen)
     if channel:
         _check_reaches(patient, chosen, address)
     words = wording.words_for(patient, chosen, template, context)
@@ -207,7 +212,8 @@ def settle_by_hand(message: Message, *, arrived: bool, by: Actor) -> Message:
         _settle(row, Message.Status.SENT)
     elif not _stays_here(row):
         row.status, row.due_at, row.attempts = Message.Status.DUE, timezone.now(), 0
-        row.address = address_for(row.patient, Message.Channel(row.channel))
+        if row.template not in SENT_ELSEWHERE:
+            row.address = address_for(row.patient, Message.Channel(row.channel))
         row.save(update_fields=["status", "due_at", "attempts", "address"])
     return row
 

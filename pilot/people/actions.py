@@ -92,8 +92,10 @@ def open_account(patient: Patient, email: str, password: str | None, *, by: Acto
 
     Without a password they sign in some other way.
     """
-    check_is_not_double(patient)
-    if patient.account_id:
+    # Read again: the record may have been closed, or given an account, since it was looked up.
+    fresh = Patient.objects.select_for_update(of=("self",)).get(pk=patient.pk)
+    check_is_not_double(fresh)
+    if fresh.account_id:
         raise ValidationError(_("This record has an account already. Sign in, or ask for a new password."))
     if User.objects.filter(email__iexact=email).exists():
         raise ValidationError(
@@ -104,9 +106,9 @@ def open_account(patient: Patient, email: str, password: str | None, *, by: Acto
                 )
             }
         )
-    user = User.objects.create_user(email, password, display_name=patient.name)
-    patient.account = user
-    patient.save(update_fields=["account"])
+    user = User.objects.create_user(email, password, display_name=fresh.name)
+    fresh.account = patient.account = user
+    fresh.save(update_fields=["account"])
     grant(user, Role.PATIENT, patient)
     return user
 

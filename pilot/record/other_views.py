@@ -37,6 +37,7 @@ class OtherRecord(Own, Page):
         found = ((part.title, list(part.rows)) for part in contents.parts(self.actor, self.row))
         log = islice(contents.log(self.actor, self.row), LINES)
         return {
+            "notes": selectors.clinical_notes(self.actor, self.row),
             "parts": [
                 (title, [{**row, "when": _when(row["written_at"])} for row in rows])
                 for title, rows in found

@@ -311,6 +311,12 @@ class FormParts(PageParts):
         return {}
 
     @property
+    def row_version(self) -> int:
+        """The version that is saved, of what the form changes."""
+        version: int = self.row.version
+        return version
+
+    @property
     def version(self) -> int:
         """The version of the row that the person saw when they began."""
         posted = self.request.POST.get(VERSION, "")
@@ -344,7 +350,7 @@ class FormParts(PageParts):
         return self.show_form(form, status=422)
 
     def show_form(self, form: Form, **more: Any) -> HttpResponse:
-        version = self.row.version if self.edits_row else None
+        version = self.row_version if self.edits_row else None
         return self.show(
             form=form,
             hidden=hidden_fields(self.request, version),
@@ -355,7 +361,7 @@ class FormParts(PageParts):
 
     def _try(self, form: Form) -> str:
         is_valid = form.is_valid()
-        if self.edits_row and self.version != self.row.version:
+        if self.edits_row and self.version != self.row_version:
             raise StaleVersion
         if not is_valid:
             return ""

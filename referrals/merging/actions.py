@@ -12,28 +12,32 @@ from consent.policies import noes, standing, what_would_stop
 from consent.receipts import words
 from consent.receipts.actions import give_receipt
 from pilot.access import Actor, Permission, action
-from pilot.outbox.actions import stop_all
+from pilot.outbox.actions import post, stop_all
 from pilot.outbox.received import actions as received
 from pilot.outbox.received.policies import digits_of
-from pilot.people.actions import hand_over_account
+from pilot.people.actions import StaleVersion, hand_over_account
 from pilot.people.models import Patient
 from referrals.actions import end_what_is_open
 from referrals.invitations.actions import cancel_invitations
-from referrals.merging.policies import check_can_merge
+from referrals.merging.policies import check_can_merge, version_of, ways_of_one_only
 from referrals.models import Referral
 
 RECORDS = Decision.Method.RECORDS
 
 
-@action("patient.merged", Permission.REGISTER_PATIENTS, exclusive=True, beside="into")
-def merge(double: Patient, *, into: Patient, by: Actor) -> Patient:
+@action("patient.merged", Permission.MERGE_RECORDS, exclusive=True, beside="into")
+def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient:
     """Close this record for ever, since the same person has another one here. Returns the one that is kept.
 
-    What is open in the closed one ends, with nothing held against anybody, and nothing is written about it any more; the
-    patient goes on reading it. Purpose by purpose the stricter answer stands: a no in either ends a yes in the kept one,
-    with all that rests on it; a yes in the closed one is not carried over. So do the later “not before”, STOP to texts, and
-    that no message is safe. The NHS number and the account go to the kept one where it has none. The patient gets a
-    receipt. Cannot be undone.
+    What is open in the closed one ends, with nothing held against anybody, and nothing is written about it any more but
+    what the patient says of it, and the answer; they go on reading it. Purpose by purpose the stricter answer stands: a no
+    in either ends a yes in the kept one, with all that rests on it; a yes in the closed one is not carried over. So do the
+    later “not before”, STOP to texts, and that no message is safe. The NHS number and the account go to the kept one where
+    it has none. The patient gets a receipt, and wherever the closed one alone was written to is told that the two are one.
+
+    Whoever signs in with the one reads the clinical notes of the other from now on, so that it takes a clinician.
+    `version` is that of both records, added (`policies.version_of`); refused with `StaleVersion` if either changed since.
+    Cannot be undone.
     """
     locked = (
         Patient.objects.select_for_update(of=("self",)).filter(pk__in=[double.pk, into.pk]).order_by("id")
@@ -41,6 +45,9 @@ def merge(double: Patient, *, into: Patient, by: Actor) -> Patient:
     rows = {each.pk: each for each in locked}
     closed, kept = rows[double.pk], rows[into.pk]
     check_can_merge(closed, kept)
+    if version_of(closed, kept) != version:
+        raise StaleVersion
+    only_of_closed = ways_of_one_only(closed, kept)
     refused = _refused(closed)
     yes = end_every_yes(closed, method=RECORDS, by=by)
     end_what_is_open(closed, Referral.Ending.MERGED, by=by)
@@ -58,6 +65,8 @@ def merge(double: Patient, *, into: Patient, by: Actor) -> Patient:
         ended=ended, stopped=stopped, not_carried_over=yes, not_before=not_before, account=account
     )
     give_receipt(kept, Receipt.Kind.MERGED, lines, method=RECORDS, by=by)
+    for channel, address in only_of_closed:
+        post(kept, template="merged_elsewhere", context={}, channel=channel, elsewhere=address, by=by)
     return kept
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
+from pilot.outbox.models import Message
 from pilot.people.models import Patient
 from pilot.people.policies import check_is_in_use
 from pilot.people.restrictions.policies import is_restricted
-from referrals.consequences import holds_coaching
+from referrals.consequences import holds_coaching, waits_for_correction
 
 
 def check_can_be_one(one: Patient, other: Patient) -> None:
@@ -29,6 +30,14 @@ def check_can_be_one(one: Patient, other: Patient) -> None:
         raise ValidationError(
             _("The dates of birth differ. If this is one person, put the wrong one right first.")
         )
+    # Twins have a birthday, a last name and an address in common.
+    if _names(one) != _names(other):
+        raise ValidationError(
+            _(
+                "The names differ. If this is one person, and not two of a family, write the same first and last name in"
+                " both first."
+            )
+        )
     if one.nhs_number and other.nhs_number and one.nhs_number != other.nhs_number:
         raise ValidationError(
             _(
@@ -36,6 +45,32 @@ def check_can_be_one(one: Patient, other: Patient) -> None:
                 " theirs. In the other record tick “NHS number not known” first."
             )
         )
+
+
+def version_of(one: Patient, other: Patient) -> int:
+    """What moves on whenever either does."""
+    return one.version + other.version
+
+
+def ways_of_one_only(one: Patient, other: Patient) -> list[tuple[Message.Channel, str]]:
+    """Where the one can be written to and the other cannot: by letter, and by the e-mail address that they sign in with.
+
+    To another e-mail address only where there is no other way, and never by text: either may be read by others.
+    """
+    email = one.account.email if one.account else "" if one.address else one.email
+    known = {other.email.casefold(), other.account.email.casefold() if other.account else ""}
+    ways = [(Message.Channel.EMAIL, email)] if email and email.casefold() not in known else []
+    if one.address and _plain(one.address) != _plain(other.address):
+        ways.append((Message.Channel.LETTER, one.address))
+    return ways
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _names(patient: Patient) -> tuple[str, ...]:
+    return _plain(patient.given_name), _plain(patient.family_name)
 
 
 def check_can_merge(double: Patient, kept: Patient) -> None:
@@ -51,6 +86,14 @@ def check_can_merge(double: Patient, kept: Patient) -> None:
     if is_restricted(double.pk) and not is_restricted(kept.pk):
         raise ValidationError(
             {"keep": _("This record is restricted, as the patient asked, and that stands. Keep this one.")}
+        )
+    if waits_for_correction(double):
+        raise ValidationError(
+            {
+                "keep": _(
+                    "The patient waits for an answer to what should be corrected in this record. Answer first."
+                )
+            }
         )
     if holds_coaching(double):
         if holds_coaching(kept):

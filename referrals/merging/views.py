@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from pilot.access import Permission
+from pilot.access import Permission, may
 from pilot.people import selectors as people
 from pilot.people.models import Patient, PatientQuerySet
 from pilot.people.restrictions.policies import is_restricted
@@ -19,7 +19,7 @@ from pilot.web.views import FormPage
 from referrals import selectors
 from referrals.merging.actions import merge
 from referrals.merging.forms import MergeForm
-from referrals.merging.policies import check_can_be_one
+from referrals.merging.policies import check_can_be_one, version_of
 from referrals.patients.views import OfPatient
 from referrals.views import refusal_of
 
@@ -53,6 +53,8 @@ class Merge(OfPatient, FormPage):
     """Both records side by side, what becomes of each, and which of them is kept."""
 
     permission = Permission.REGISTER_PATIENTS
+    acts_with = Permission.MERGE_RECORDS
+    edits_row = True
     about = {"patient": Patient, "other": Patient}
     template_name = "referrals/merge.jinja"
     title = _("Bring two records together")
@@ -73,6 +75,10 @@ class Merge(OfPatient, FormPage):
     def both(self) -> tuple[Patient, Patient]:
         return self.row, self.other
 
+    @property
+    def row_version(self) -> int:
+        return version_of(*self.both)
+
     def form_arguments(self) -> dict[str, Any]:
         first, second = gettext("The first one"), gettext("The second one")
         return {
@@ -87,6 +93,7 @@ class Merge(OfPatient, FormPage):
     def context(self) -> dict[str, Any]:
         latest = selectors.latest_of(self.actor, self.both)
         return {
+            "may_merge": may(self.actor, Permission.MERGE_RECORDS),
             "refusal": refusal_of(check_can_be_one, *self.both),
             "both": self.both,
             "latest": [latest.get(each.pk) for each in self.both],
@@ -98,6 +105,6 @@ class Merge(OfPatient, FormPage):
         if kept is None:
             raise Http404
         double = self.other if kept is self.row else self.row
-        merge(double, into=kept, by=self.actor)
+        merge(double, into=kept, version=self.version, by=self.actor)
         self.say(_("The two records are one now. A receipt goes to the patient."))
         return reverse("referrals:patient", args=[kept.pk])

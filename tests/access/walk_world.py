@@ -40,6 +40,7 @@ from pilot.web.expectations import Address, Asker, Scope
 from referrals.importing.actions import stage
 from referrals.importing.reading import Reading
 from referrals.merging.actions import merge
+from referrals.merging.policies import version_of
 from referrals.models import ClinicalNote, ImportBatch, Referral, Status
 from referrals.notes.models import NoteCorrection
 from tests import factories
@@ -181,9 +182,13 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
     themselves, session = factories.patient_actor(patient), factories.make_session(referral, coach)
     note = factories.make_note(patient, clinician)
     double = factories.make_patient(
-        practice, family_name=patient.family_name, date_of_birth=patient.date_of_birth, nhs_number=None
+        practice,
+        given_name=patient.given_name,
+        family_name=patient.family_name,
+        date_of_birth=patient.date_of_birth,
+        nhs_number=None,
     )
-    merge(double, into=patient, by=factories.TESTS)
+    merge(double, into=patient, version=version_of(double, patient), by=clinician)
     return Record(
         patient,
         rows={

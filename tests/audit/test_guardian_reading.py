@@ -405,6 +405,21 @@ class TestTakingAway:
         everything = "".join(file.read(name).decode() for name in file.namelist())
         assert not [secret for secret in (*SECRETS, "Rosa Desk") if secret in everything]
 
+    @pytest.mark.parametrize("begins", ["=", "+", "-", "@", "\t", "\r"])
+    def test_no_spreadsheet_takes_a_cell_for_a_formula(
+        self, begins: str, case: Case, guardian: Client, log_place: Path, sealed: Callable[[], int]
+    ) -> None:
+        patient = factories.make_patient(case.pilot.practice)
+        event = case.event(kind="created", patient_id=patient.pk)
+        with connections["owner"].cursor() as cursor:
+            cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER USER")
+            cursor.execute("UPDATE audit_event SET request = %s WHERE id = %s", [f"{begins}1+1", event.pk])
+            cursor.execute("ALTER TABLE audit_event ENABLE TRIGGER USER")
+        sealed()
+        file = self.file(guardian, f"{LOG}export/?patient={patient.pk}&kind=created")
+        table = csv.DictReader(io.StringIO(file.read("events.csv").decode(), newline=""))
+        assert f"'{begins}1+1" in [row["request"] for row in table]
+
     def test_a_forged_event_is_given_no_proof(
         self, case: Case, guardian: Client, log_place: Path, sealed: Callable[[], int]
     ) -> None:

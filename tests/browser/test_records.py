@@ -34,15 +34,14 @@ def desk(people: Any, visitor: Any) -> Any:
     return person
 
 
-def test_the_desk_brings_two_records_together_and_writes_down_that_somebody_has_moved(
+def test_two_records_are_found_at_the_desk_and_brought_together_by_a_clinician_and_somebody_has_moved(
     people: Any, desk: Any, visitor: Any
 ) -> None:
     pilot, receptionist = people
-    who = {"family_name": "Twice", "date_of_birth": BORN}
-    kept = factories.make_patient(pilot.practice, given_name="Amina", **who)
+    who = {"given_name": "Amina", "family_name": "Twice", "date_of_birth": BORN}
+    kept = factories.make_patient(pilot.practice, **who)
     double = factories.make_patient(
         pilot.practice,
-        given_name="Mina",
         nhs_number=None,
         account=True,
         address="2 Old Road, London N1 0ZZ",
@@ -57,14 +56,20 @@ def test_the_desk_brings_two_records_together_and_writes_down_that_somebody_has_
     desk.look("merge-find")
     desk.follow("Look at both")
     desk.look("merge-compare")
-    desk.press("Bring them together for good")
-    assert desk.reads("Choose the record to keep")
-    desk.tick("The first one: Amina Twice")
-    desk.tick("I have checked that this is one person")
-    desk.press("Bring them together for good")
-    assert desk.reads("The two records are one now")
-    desk.follow("Another record of theirs")
-    assert desk.reads("This record is closed")
+    assert desk.reads("A clinician has to bring them together")
+    clinician = visitor(javascript=False)
+    doctor = factories.make_staff(Role.CLINICIAN, pilot.practice)
+    clinician.sign_in(factories.user_of(doctor).email, factories.PASSWORD)
+    clinician.open(reverse("referrals:merge", args=[kept.pk, double.pk]))
+    clinician.look("merge-decide")
+    clinician.press("Bring them together for good")
+    assert clinician.reads("Choose the record to keep")
+    clinician.tick("The first one: Amina Twice")
+    clinician.tick("I have checked that this is one person")
+    clinician.press("Bring them together for good")
+    assert clinician.reads("The two records are one now")
+    clinician.follow("Another record of theirs")
+    assert clinician.reads("This record is closed")
     patient = visitor(javascript=False)
     patient.sign_in(double.account.email, factories.PASSWORD)
     patient.open("/my-record/consent/")

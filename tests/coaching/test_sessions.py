@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from coaching import actions
 from coaching.models import Session, SessionStatus
@@ -157,12 +158,17 @@ def test_without_consent_to_reminders_no_message_is_written(case: Case) -> None:
 
 def test_with_consent_to_reminders_the_patient_is_told_and_reminded(case: Case) -> None:
     factories.give_consent(case.referral.patient, Purpose.REMINDERS)
-    session = book(case)
+    # In the day: what would go out in the night goes earlier (tests/consent/test_clocks.py).
+    noon = timezone.localtime(in_days(5)).replace(hour=12, minute=0)
+    session = book(case, starts_at=noon)
     with acting(case.receptionist, "test.looked"):
         told, reminder = Message.objects.order_by("due_at")
     assert (told.template, told.purpose) == ("session_booked", "reminders")
     assert (reminder.template, reminder.purpose) == ("session_reminder", "reminders")
-    assert reminder.due_at == session.starts_at - dt.timedelta(days=1)
+    day_before = timezone.localdate(session.starts_at) - dt.timedelta(days=1)
+    assert timezone.localtime(reminder.due_at).replace(tzinfo=None) == dt.datetime.combine(
+        day_before, dt.time(12)
+    )
     assert "Room 2" in told.text
     assert "Cara Coach" in told.text
 

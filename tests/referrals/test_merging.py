@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -16,7 +15,7 @@ from coaching.models import SessionStatus
 from consent.actions import How, record_decisions, record_not_now, record_withdrawal
 from consent.correcting.actions import correct
 from consent.models import NEEDED_TO_BEGIN, Decision, Purpose, Receipt
-from consent.policies import holds, standing
+from consent.policies import standing
 from consent.representatives.actions import record_representative
 from pilot.access import Actor, NotVisible, Role, acting
 from pilot.access.projections import compare
@@ -31,39 +30,19 @@ from pilot.people.restrictions.actions import begin_restriction
 from referrals import codes, selectors
 from referrals.actions import log_referral
 from referrals.deaths.actions import record_death, undo_death
-from referrals.merging.actions import merge
+from referrals.merging.policies import check_can_be_one
 from referrals.models import Allocation, Invitation, Reason, Referral, Status
 from referrals.moving.actions import record_move
 from referrals.notes.actions import write_note
 from tests import factories
-from tests.forms import send
+from tests.forms import hidden_in, send
+from tests.referrals.doubles import BORN, SAME, fresh, held, looking, merged, record
 from tests.together import at_once
 
 pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
-BORN = dt.date(1980, 5, 4)
 YES_TO_BOTH = dict.fromkeys(NEEDED_TO_BEGIN, True)
 AT_DESK = How(Decision.Method.IN_PERSON, capacity_not_in_doubt=True, freely_given=True, patient_asked=True)
-
-
-def looking() -> Any:
-    return acting(factories.TESTS, "test.looked")
-
-
-def fresh(row: Any) -> Any:
-    with looking():
-        return type(row).objects.get(pk=row.pk)
-
-
-def record(pilot: factories.Pilot, *, account: bool = False, **details: Any) -> Patient:
-    """A record of the one person that all of these are about."""
-    details = {"family_name": "Twice", "date_of_birth": BORN, "nhs_number": None, **details}
-    return factories.make_patient(pilot.practice, account=account, **details)
-
-
-def held(patient: Patient) -> set[Purpose]:
-    with acting(factories.TESTS, "test.looked", patients=[patient.pk]):
-        return {purpose for purpose in Purpose if holds(patient.pk, purpose)}
 
 
 def latest(patient: Patient, purpose: Purpose) -> Decision:
@@ -87,6 +66,11 @@ def says_no(patient: Patient, purpose: Purpose, answer: Decision.Answer = Decisi
 @pytest.fixture
 def desk(pilot: factories.Pilot) -> Actor:
     return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+
+
+@pytest.fixture
+def clinician(pilot: factories.Pilot) -> Actor:
+    return factories.make_staff(Role.CLINICIAN, pilot.practice)
 
 
 @pytest.fixture
@@ -115,7 +99,7 @@ def test_whatever_is_open_in_the_closed_record_ends_without_blame(
     referral = factories.make_referral(double, status=Status.WAITING)
     factories.allocate_to(referral, coach)
     factories.MessageFactory(patient=double, purpose="")
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     referral = fresh(referral)
     assert (referral.status, referral.ending) == (Status.ENDED, Referral.Ending.MERGED)
     assert held(double) == set()
@@ -135,7 +119,7 @@ def test_an_invitation_to_the_closed_record_opens_nothing(
 ) -> None:
     referral = factories.make_referral(double)
     invitation = factories.InvitationFactory(referral=referral)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert fresh(invitation).cancelled_at is not None
     assert fresh(referral).status == Status.SET_ASIDE
 
@@ -147,7 +131,7 @@ def test_nothing_is_written_about_it_any_more(
     said = factories.DecisionFactory(
         patient=double, purpose=Purpose.EVALUATION, answer="refused", lapses_on=None
     )
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     closed = fresh(double)
     details = PatientDetails("A", "B", BORN)
     for attempt in (
@@ -162,8 +146,8 @@ def test_nothing_is_written_about_it_any_more(
         lambda: record_move(closed, moved_on=timezone.localdate(), by=desk),
         lambda: correct(said, Decision.Answer.CORRECTED, "A slip of the pen", by=desk),
         lambda: open_account(closed, "another@example.org", None, by=desk),
-        lambda: merge(closed, into=kept, by=desk),
-        lambda: merge(kept, into=closed, by=desk),
+        lambda: merged(closed, into=kept),
+        lambda: merged(kept, into=closed),
     ):
         with pytest.raises(ValidationError):
             attempt()
@@ -182,7 +166,7 @@ def test_it_leaves_lists_and_search_and_its_page_says_which_is_kept(
 ) -> None:
     referral = factories.make_referral(double, reference=codes.new_reference())
     browser = factories.sign_in(Client(), desk)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     with acting(desk, "test.looked"):
         assert set(people.patients_at(desk, kept.practice)) == {kept}
         assert not selectors.newest_at(desk, kept.practice).exists()
@@ -209,7 +193,7 @@ def test_a_no_in_the_closed_record_ends_the_yes_in_the_other_with_all_that_rests
     factories.give_consent(kept, *NEEDED_TO_BEGIN, Purpose.REMINDERS)
     waiting = factories.MessageFactory(patient=kept, purpose=Purpose.REMINDERS)
     says_no(double, Purpose.REMINDERS, answer)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert held(kept) == set(NEEDED_TO_BEGIN)
     assert fresh(waiting).status == Message.Status.STOPPED
     written = latest(kept, Purpose.REMINDERS)
@@ -223,10 +207,10 @@ def test_a_no_in_the_closed_record_ends_the_yes_in_the_other_with_all_that_rests
 def test_who_had_stopped_everything_in_the_closed_record_has_no_coach_in_the_other(
     pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
 ) -> None:
-    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    case = factories.make_case(pilot, coach, **SAME)
     session = factories.make_session(case, coach)
     says_no(double, Purpose.TAKE_PART)
-    merge(double, into=case.patient, by=desk)
+    merged(double, into=case.patient)
     assert held(case.patient) == set()
     assert fresh(case).status == Status.ENDED
     assert fresh(session).status == SessionStatus.CANCELLED
@@ -242,7 +226,7 @@ def test_what_the_calendar_ended_or_was_a_mistake_is_no_no(
 ) -> None:
     factories.give_consent(kept)
     says_no(double, Purpose.TAKE_PART, Decision.Answer.LAPSED)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert held(kept) == set(NEEDED_TO_BEGIN)
     assert "That counts more" not in receipt_of(kept)
 
@@ -250,7 +234,7 @@ def test_what_the_calendar_ended_or_was_a_mistake_is_no_no(
 def test_a_no_in_the_record_that_is_kept_stands(kept: Patient, double: Patient, desk: Actor) -> None:
     says_no(kept, Purpose.TAKE_PART)
     factories.give_consent(double)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert held(kept) == set()
 
 
@@ -265,7 +249,7 @@ def test_the_later_day_before_which_nobody_raises_it_stands(
         with acting(factories.TESTS, "test.made", patients=[patient.pk]):
             patient.do_not_raise_until = today + dt.timedelta(days=days) if days else None
             patient.save()
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     ahead = max(days or 0 for days in (here, there))
     until = fresh(kept).do_not_raise_until
     if ahead > 0:
@@ -279,9 +263,9 @@ def test_the_later_day_before_which_nobody_raises_it_stands(
 def test_a_not_now_in_the_closed_record_is_a_no_to_taking_part(
     pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
 ) -> None:
-    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    case = factories.make_case(pilot, coach, **SAME)
     record_not_now(double, by=desk)
-    merge(double, into=case.patient, by=desk)
+    merged(double, into=case.patient)
     assert held(case.patient) == set()
     assert fresh(case).status == Status.ENDED
 
@@ -292,7 +276,7 @@ def test_stop_to_texts_stands_and_an_unanswered_text_still_waits(
     double = record(pilot, phone=kept.phone)
     factories.ReceivedTextFactory(patient=double, number="02079460000")
     waiting = factories.MessageFactory(patient=kept, channel="sms", purpose="", address=kept.phone)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     with looking():
         assert are_texts_stopped(Patient.objects.get(pk=kept.pk))
         assert ReceivedText.objects.filter(patient=kept, called_at__isnull=True).count() == 1
@@ -306,7 +290,7 @@ def test_that_a_message_is_not_safe_stands_for_the_same_number(
 ) -> None:
     for phone, is_safe in (("020 7946 0000", False), ("020 7946 0999", True)):
         one = record(pilot, message_is_safe=True)
-        merge(record(pilot, phone=phone, message_is_safe=False), into=one, by=desk)
+        merged(record(pilot, phone=phone, message_is_safe=False), into=one)
         assert fresh(one).message_is_safe is is_safe
 
 
@@ -317,7 +301,7 @@ def test_the_number_goes_to_the_record_that_is_kept(
     pilot: factories.Pilot, kept: Patient, desk: Actor
 ) -> None:
     number = next(factories.nhs_numbers(700))
-    merge(record(pilot, nhs_number=number), into=kept, by=desk)
+    merged(record(pilot, nhs_number=number), into=kept)
     assert (fresh(kept).nhs_number, fresh(kept).nhs_number_unknown) == (number, False)
 
 
@@ -329,7 +313,7 @@ def test_the_account_goes_with_the_person_who_reads_both(
     factories.make_note(double, clinician, text="Sleeps badly since March.")
     themselves = factories.patient_actor(double)
     browser = factories.sign_in(Client(), themselves)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert fresh(kept).account_id == themselves.user_id
     assert fresh(double).account_id is None
     home = browser.get(reverse("record:home")).content.decode()
@@ -350,7 +334,7 @@ def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, d
     kept, double = record(pilot, account=True), record(pilot, account=True)
     gone, stays = factories.patient_actor(double), factories.patient_actor(kept)
     browser = factories.sign_in(Client(), gone)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     with acting(gone, "test.looked"):
         assert not Patient.objects.visible_to(gone).exists()
     assert browser.get(reverse("record:home")).status_code != 200
@@ -362,14 +346,14 @@ def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, d
 def test_the_copy_that_they_take_holds_both(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
     from pilot.record.copies.making import make
 
-    double = record(pilot, account=True, given_name="Zebedee")
+    double = record(pilot, account=True, address="2 Zebedee Road")
     themselves = factories.patient_actor(double)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert b"Zebedee" in make(themselves).json
 
 
 def test_the_receipt_goes_out_as_those_by_others_do(kept: Patient, double: Patient, desk: Actor) -> None:
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     with looking():
         message = Message.objects.get(patient=kept)
     assert (message.template, message.status) == ("merged", Message.Status.DUE)
@@ -380,7 +364,7 @@ def test_a_closed_record_is_kept_as_long_as_the_other(
     pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
 ) -> None:
     guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     with acting(guardian, "test.asked"), connection.cursor() as cursor:
         cursor.execute("SELECT pilot.retained_until(%s), pilot.retained_until(%s)", [kept.pk, double.pk])
         ends, never = cursor.fetchone()
@@ -400,9 +384,9 @@ def test_what_is_refused_says_what_to_do_and_changes_nothing(
     dead, moved = record(pilot), record(pilot)
     record_death(dead, died_on=timezone.localdate(), by=desk)
     record_move(moved, moved_on=timezone.localdate(), by=desk)
-    case = factories.make_case(pilot, coach, family_name="Twice", date_of_birth=BORN)
+    case = factories.make_case(pilot, coach, **SAME)
     factories.GoalFactory(referral=case)
-    merge(third, into=double, by=desk)
+    merged(third, into=double)
     for closing, into, words in (
         (kept, kept, "one and the same record"),
         (numbered[0], numbered[1], "The NHS numbers differ"),
@@ -417,11 +401,11 @@ def test_what_is_refused_says_what_to_do_and_changes_nothing(
         (case.patient, kept, "Sessions or goals are written in this record"),
     ):
         with pytest.raises(ValidationError) as refusal:
-            merge(closing, into=into, by=desk)
+            merged(closing, into=into)
         assert words in " ".join(refusal.value.messages)
     assert fresh(kept).merged_into_id is None
     # It can be kept instead.
-    merge(kept, into=case.patient, by=desk)
+    merged(kept, into=case.patient)
 
 
 def test_a_restriction_stands_since_the_restricted_record_is_the_one_to_keep(
@@ -431,29 +415,29 @@ def test_a_restriction_stands_since_the_restricted_record_is_the_one_to_keep(
     with acting(guardian, "test.restricted", patients=[double.pk]):
         begin_restriction(double, by=guardian)
     with pytest.raises(ValidationError, match="This record is restricted"):
-        merge(double, into=kept, by=desk)
-    merge(kept, into=double, by=desk)
+        merged(double, into=kept)
+    merged(kept, into=double)
     assert fresh(kept).merged_into_id == double.pk
 
 
 def test_where_both_hold_sessions_the_office_is_asked(
     pilot: factories.Pilot, coach: Actor, desk: Actor
 ) -> None:
-    who = {"family_name": "Twice", "date_of_birth": BORN, "nhs_number": None}
+    who = {**SAME, "nhs_number": None}
     cases = [factories.make_case(pilot, coach, **who) for _ in range(2)]
     for case in cases:
         factories.make_session(case, coach, status=SessionStatus.HELD)
     with pytest.raises(ValidationError, match="ask the pilot’s office"):
-        merge(cases[0].patient, into=cases[1].patient, by=desk)
+        merged(cases[0].patient, into=cases[1].patient)
 
 
 def test_another_practices_record_is_not_there(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
-    elsewhere = factories.make_patient(pilot.other_practice, family_name="Twice", date_of_birth=BORN)
+    elsewhere = factories.make_patient(pilot.other_practice, **SAME)
     for one, other in ((elsewhere, kept), (kept, elsewhere)):
         with pytest.raises(NotVisible):
-            merge(one, into=other, by=desk)
+            merged(one, into=other)
     with pytest.raises(ValidationError, match="one practice"):
-        merge(elsewhere, into=kept, by=factories.TESTS)
+        check_can_be_one(elsewhere, kept)
     browser = factories.sign_in(Client(), desk)
     assert browser.get(reverse("referrals:merge", args=[kept.pk, elsewhere.pk])).status_code == 404
 
@@ -463,15 +447,15 @@ def test_undoing_a_death_and_then_bringing_together_is_possible(
 ) -> None:
     record_death(double, died_on=timezone.localdate(), by=desk)
     undo_death(double, by=desk)
-    merge(double, into=kept, by=desk)
+    merged(double, into=kept)
     assert fresh(double).merged_into_id == kept.pk
 
 
 # --- On the page ----------------------------------------------------------------------------------
 
 
-def test_the_desk_finds_the_other_compares_both_and_confirms(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+def test_the_desk_finds_and_compares_and_a_clinician_confirms(
+    pilot: factories.Pilot, kept: Patient, clinician: Actor, desk: Actor
 ) -> None:
     double = record(pilot, address="2 Other Road", nhs_number=next(factories.nhs_numbers(1100)))
     stranger = factories.make_patient(pilot.practice, family_name="Elsewhere")
@@ -489,9 +473,28 @@ def test_the_desk_finds_the_other_compares_both_and_confirms(
     page = browser.get(compare_both).content.decode()
     assert "2 Other Road" in page
     assert "This cannot be undone" in page
+    # Whoever reads no clinical note does not decide who does.
+    assert "A clinician has to bring them together" in page
+    assert "Which record do you keep?" not in page
+    assert send(browser, compare_both, keep=str(kept.pk), is_one_person="on").status_code == 403
+    assert fresh(double).merged_into_id is None
+    browser = factories.sign_in(Client(), clinician)
+    assert "A clinician has to" not in browser.get(compare_both).content.decode()
     assert send(browser, compare_both).status_code == 422
     assert send(browser, compare_both, keep=str(kept.pk)).status_code == 422
     assert send(browser, compare_both, keep=str(stranger.pk), is_one_person="on").status_code == 422
+    seen = hidden_in(browser.get(compare_both))
+    now = fresh(double)
+    details = {
+        "given_name": "Ada",
+        "family_name": "Twice",
+        "date_of_birth": BORN,
+        "nhs_number": now.nhs_number,
+    }
+    change_details(now, PatientDetails(**details, phone="020 7946 0123"), version=now.version, by=desk)
+    stale = browser.post(compare_both, {**seen, "keep": str(kept.pk), "is_one_person": "on"})
+    assert stale.status_code == 409
+    assert "020 7946 0123" in stale.content.decode()
     done = send(browser, compare_both, keep=str(kept.pk), is_one_person="on")
     assert "The two records are one now" in done.content.decode()
     assert fresh(double).merged_into_id == kept.pk
@@ -527,14 +530,11 @@ class TestForReal:
         desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
         coach = factories.make_staff(Role.COACH, pilot.provider)
         alone, first, second = record(pilot), record(pilot, account=True), record(pilot, account=True)
-        merge(first, into=alone, by=desk)
-        merge(second, into=alone, by=desk)
-        cases = [
-            factories.make_case(pilot, coach, account=True, family_name="Twice", date_of_birth=BORN)
-            for _ in range(4)
-        ]
+        merged(first, into=alone)
+        merged(second, into=alone)
+        cases = [factories.make_case(pilot, coach, account=True, **SAME) for _ in range(4)]
         says_no(double := record(pilot), Purpose.TAKE_PART)
-        merge(double, into=cases[0].patient, by=desk)
+        merged(double, into=cases[0].patient)
         record_move(cases[1].patient, moved_on=timezone.localdate(), by=desk)
         record_death(cases[2].patient, died_on=timezone.localdate(), by=desk)
         found = {each.name: each for each in compare()}
@@ -544,15 +544,14 @@ class TestForReal:
 
     def test_of_two_windows_one_wins_and_the_other_is_told(self, own_database: str) -> None:
         pilot = factories.make_pilot()
-        desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
         one, other = record(pilot), record(pilot)
         for patient in (one, other):
             factories.give_consent(patient, Purpose.EVALUATION)
         # The other way round as well: the locks are taken in one order, so neither waits for the other for ever.
         results = at_once(
-            lambda: merge(one, into=other, by=desk),
-            lambda: merge(other, into=one, by=desk),
-            lambda: merge(one, into=other, by=desk),
+            lambda: merged(one, into=other),
+            lambda: merged(other, into=one),
+            lambda: merged(one, into=other),
         )
         refusals = [each for each in results if isinstance(each, ValidationError)]
         assert len(refusals) == 2, results

@@ -414,6 +414,7 @@ KNOWS = {
     "referrals/screening/forms.py",
     "pilot/record/selectors.py",
     "pilot/record/views.py",
+    "pilot/record/other_views.py",
     "pilot/record/looks.py",
     "pilot/record/copies/contents.py",
 }

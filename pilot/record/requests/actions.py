@@ -9,10 +9,12 @@ from django.utils.translation import gettext as _
 
 from audit.models import Event
 from coaching.models import Goal, Reply, Session
-from pilot.access import Actor, Permission, action, patient_of
+from pilot.access import Actor, Permission, acting, action, current, patient_of
+from pilot.access.context import hold
 from pilot.access.records import broken_rule
 from pilot.outbox.actions import post
 from pilot.people.models import Patient
+from pilot.people.policies import check_is_not_double
 from pilot.people.restrictions.actions import begin_restriction
 from pilot.record.models import Kind, Outcome, Request, Status
 from pilot.record.requests import policies
@@ -30,7 +32,9 @@ _RESTRICTS = (Kind.RESTRICTION, Kind.OBJECTION)
 def open_request(
     patient: Patient, kind: Kind, words: str, *, about: Event | None = None, by: Actor
 ) -> Request:
-    """Put it before the guardian, with the last day for the answer. Refused while the same is open already."""
+    """Put it before the guardian, with the last day for the answer. Refused while the same is open already, and for a record
+    that is closed: it is asked in the other one."""
+    check_is_not_double(patient)
     return _open(
         Request(
             patient=patient,
@@ -46,8 +50,10 @@ def open_request(
 @action("correction.asked_for", Permission.MAKE_REQUESTS)
 def ask_for_correction(thing: Thing, words: str, *, detail: str = "", by: Actor) -> Request:
     """Ask whoever wrote it to correct it: the practice for details, the coach for sessions and goals; where there is no
-    coach any more, the guardian. Refused while the same is asked for already.
+    coach any more, the guardian. Refused while the same is asked for already, and of a closed record's details.
     """
+    if isinstance(thing, Patient):
+        check_is_not_double(thing)
     request = Request(
         patient_id=patient_of(thing),
         kind=Kind.CORRECTION,
@@ -90,7 +96,8 @@ def give_more_time(request: Request, because: str, *, by: Actor) -> Request:
 def answer_request(request: Request, answer: str, *, outcome: str = "", by: Actor) -> Request:
     """Answer, once and for all, and tell the patient that there is something to read. Refused where it has an answer.
 
-    “Yes” to a restriction or an objection restricts the record in the same transaction. The message does not say what
+    “Yes” to a restriction or an objection restricts the record in the same transaction, and the one that is kept where this
+    one was closed since. The message does not say what
     about: whoever prints or sees it need not know that they asked.
     """
     return _answer(_locked(request, "answered", by), answer, outcome, by=by)
@@ -138,13 +145,23 @@ def _answer(fresh: Request, answer: str, outcome: str, *, by: Actor) -> Request:
         if outcome != Outcome.ACCEPTED:
             _put_beside(fresh)
     if fresh.kind in _RESTRICTS and outcome == Outcome.ACCEPTED:
-        begin_restriction(fresh.patient, by=by)
+        _restrict(fresh.patient, by=by)
     fresh.status, fresh.answer, fresh.outcome = Status.ANSWERED, answer, outcome
     fresh.answered_by_id, fresh.answered_at = by.user_id, timezone.now()
     changed = ["status", "answer", "outcome", "answered_by", "answered_at"]
     fresh.save(update_fields=changed, force_update=True)
     post(fresh.patient, template="news", context={}, by=by)
     return fresh
+
+
+def _restrict(patient: Patient, *, by: Actor) -> None:
+    """Restrict the record and, where it was closed since they asked, the one that is used instead."""
+    begin_restriction(patient, by=by)
+    kept = patient.merged_into_id
+    if kept is not None:
+        with acting(by, current().action, patients=[kept]):
+            hold(kept, exclusive=False)
+            begin_restriction(Patient.objects.get(pk=kept), by=by)
 
 
 def _put_beside(request: Request) -> None:

@@ -11,6 +11,7 @@ from consent.models import NEEDED_TO_BEGIN, Decision
 from pilot.people.models import Patient
 from referrals.deaths.actions import record_death, undo_death
 from referrals.merging.actions import merge
+from referrals.merging.policies import version_of
 from referrals.moving.actions import record_move, undo_move
 from tests.consent.machine.base import NO_FAULT, REFUSED, WITHDRAWN, Machine, answered, drives
 from tests.consent.machine.deciding import SOME, YESES, Deciding, alive
@@ -99,7 +100,8 @@ class Leaving(Deciding):
         """Another record of the same person, in which something else was said: the stricter answer stands."""
         fault, self.fault = self.fault, NO_FAULT
         if person.double is None:
-            double = person.double = self.add_person(f"{person.name} Again")
+            same = Patient.objects.using("owner").values("given_name", "family_name", "date_of_birth")
+            double = person.double = self.add_person(f"{person.name} Again", **same.get(pk=person.key))
             if fate == "not now":
                 self.say_not_now(double, None, 100, True)
             elif fate != "nothing":
@@ -112,7 +114,7 @@ class Leaving(Deciding):
             self._merge(person.double, person)
 
     def _merge(self, double: Person, kept: Person) -> str:
-        by, before = self.staff.desk, set(kept.given())
+        by, before = self.staff.doctor, set(kept.given())
         known, known_before = _written(kept), _written(double)
         noes = answered(double, WITHDRAWN) | answered(double, REFUSED)
         until = Patient.objects.using("owner").values_list("do_not_raise_until", flat=True).get(pk=double.key)
@@ -133,7 +135,7 @@ class Leaving(Deciding):
             self.came_about["a no of the other record"] += bool(ends)
 
         def run() -> Any:
-            there = self.find(Patient, double.key, by)
-            return merge(there, into=self.find(Patient, kept.key, by), by=by)
+            closes, stays = (self.find(Patient, each.key, by) for each in (double, kept))
+            return merge(closes, into=stays, version=version_of(closes, stays), by=by)
 
         return self.do(merge, by, run, then)

@@ -18,6 +18,7 @@ from pilot.people.actions import PatientDetails, change_details
 from pilot.people.models import Patient
 from pilot.sign_in.oidc.policies import Why
 from referrals.merging.actions import merge
+from referrals.merging.policies import version_of
 from referrals.moving.actions import record_move
 from tests import factories
 from tests.sign_in.oidc.journey import claims_of, refused, travel, who
@@ -70,6 +71,7 @@ def test_a_corrected_number_keeps_everything_and_is_the_one_that_counts(
 def as_one(patient: Patient) -> dict[str, Any]:
     """What a second record of the same person says, without the number."""
     return {
+        "given_name": patient.given_name,
         "family_name": patient.family_name,
         "date_of_birth": patient.date_of_birth,
         "nhs_number": None,
@@ -94,22 +96,24 @@ def test_another_patients_number_is_refused_and_changes_nothing(
 
 
 def test_nhs_login_opens_the_record_that_is_kept(
-    client: Client, nhs: RealProvider, linked: Patient, pilot: factories.Pilot, desk: Actor
+    client: Client, nhs: RealProvider, linked: Patient, pilot: factories.Pilot
 ) -> None:
     same = as_one(linked)
     kept = factories.make_patient(pilot.practice, **same)
-    merge(linked, into=kept, by=desk)
+    doctor = factories.make_staff(Role.CLINICIAN, pilot.practice)
+    merge(linked, into=kept, version=version_of(linked, kept), by=doctor)
     travel(client, nhs, NHS, "sub-1")
     assert who(client) == str(fresh(kept).account_id)
     assert client.get("/my-record/").status_code == 200
 
 
 def test_of_two_accounts_nhs_login_opens_the_one_that_counts(
-    client: Client, nhs: RealProvider, linked: Patient, pilot: factories.Pilot, desk: Actor
+    client: Client, nhs: RealProvider, linked: Patient, pilot: factories.Pilot
 ) -> None:
     same = as_one(linked)
     kept = factories.make_patient(pilot.practice, account=True, **same)
-    merge(linked, into=kept, by=desk)
+    doctor = factories.make_staff(Role.CLINICIAN, pilot.practice)
+    merge(linked, into=kept, version=version_of(linked, kept), by=doctor)
     travel(client, nhs, NHS, "sub-1")
     assert who(client) == str(fresh(kept).account_id)
 

@@ -3,7 +3,8 @@ whether the patient waits for a correction. They register it here when they load
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from pilot.access import Actor
 from pilot.people.models import Patient
@@ -16,21 +17,32 @@ class CoachingStopped(Protocol):
     def __call__(self, referral: Referral, *, by: Actor) -> object: ...
 
 
-class WrittenOfCoaching(Protocol):
-    """Whether something is written in this patient's record that whoever coached them goes on reading there."""
+class OfRecord(Protocol):
+    """Something that is so of this patient's record, or not. Asked in an action about the patient."""
 
     def __call__(self, patient: Patient) -> bool: ...
 
 
-class WaitsForCorrection(Protocol):
-    """Whether the practice has yet to answer what this patient asked it to correct."""
-
-    def __call__(self, patient: Patient) -> bool: ...
+Run = TypeVar("Run", bound=Callable[..., Any])
 
 
-_registered: dict[str, CoachingStopped] = {}
-_written: dict[str, WrittenOfCoaching] = {}
-_waiting: dict[str, WaitsForCorrection] = {}
+class _Registered(Generic[Run]):
+    """Functions by their names: loading an app twice registers its own once."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Run] = {}
+
+    def add(self, run: Run) -> Run:
+        self._by_name[f"{run.__module__}.{getattr(run, '__qualname__', repr(run))}"] = run
+        return run
+
+    def all(self) -> list[Run]:
+        return list(self._by_name.values())
+
+
+_stopped: _Registered[CoachingStopped] = _Registered()
+_written: _Registered[OfRecord] = _Registered()
+_waiting: _Registered[OfRecord] = _Registered()
 
 
 def on_coaching_stopped(run: CoachingStopped) -> CoachingStopped:
@@ -38,37 +50,30 @@ def on_coaching_stopped(run: CoachingStopped) -> CoachingStopped:
 
     Not after a withdrawal: what that stops is registered with consent, which tells the patient of it.
     """
-    _registered[_name_of(run)] = run
-    return run
+    return _stopped.add(run)
 
 
 def coaching_stopped(referral: Referral, *, by: Actor) -> None:
-    for run in list(_registered.values()):
+    for run in _stopped.all():
         run(referral, by=by)
 
 
-def tells_of_coaching(run: WrittenOfCoaching) -> WrittenOfCoaching:
+def tells_of_coaching(run: OfRecord) -> OfRecord:
     """Ask this whenever it matters where coaching is written down. Usable as a decorator."""
-    _written[_name_of(run)] = run
-    return run
+    return _written.add(run)
 
 
 def holds_coaching(patient: Patient) -> bool:
-    """Whether sessions, goals or anything else of coaching is written in this record. Ask in an action about the patient."""
-    return any(run(patient) for run in list(_written.values()))
+    """Whether sessions, goals or anything else of coaching is written in this record, which whoever coached them goes on
+    reading there."""
+    return any(run(patient) for run in _written.all())
 
 
-def tells_who_waits(run: WaitsForCorrection) -> WaitsForCorrection:
+def tells_who_waits(run: OfRecord) -> OfRecord:
     """Ask this before a record is closed. Usable as a decorator."""
-    _waiting[_name_of(run)] = run
-    return run
+    return _waiting.add(run)
 
 
 def waits_for_correction(patient: Patient) -> bool:
-    """Whether the practice has yet to answer what they asked to be corrected. Ask in an action about the patient."""
-    return any(run(patient) for run in list(_waiting.values()))
-
-
-def _name_of(run: object) -> str:
-    # Loading an app twice registers its functions once.
-    return f"{run.__module__}.{getattr(run, '__qualname__', repr(run))}"
+    """Whether the practice has yet to answer what they asked to be corrected."""
+    return any(run(patient) for run in _waiting.all())

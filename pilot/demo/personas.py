@@ -70,7 +70,7 @@ PERSONAS = (
         Role.CLINICIAN,
         ANGEL_BROOK,
         "Open Leyla Demirci and write a clinical note. Then be her coach and look for it. "
-        "When a coach calls for help, accept responsibility here.",
+        "When a coach calls for help, accept responsibility here. Marcus Bright was added twice: make his records one.",
     ),
     _patient(
         "patient-being-coached",

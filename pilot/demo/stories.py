@@ -78,6 +78,7 @@ def tell(invention: Invention) -> None:
     _leyla_is_being_coached(invention, maya, clinician)
     _tunde_met_his_coach_yesterday(invention, maya)
     _marcus_is_waiting(invention)
+    _marcus_was_added_twice(invention)
     _joy_has_not_decided(invention, clinician)
     _piotr_stopped(invention, jerome)
     for invitation in INVITATIONS:
@@ -138,6 +139,19 @@ def _marcus_is_waiting(invention: Invention) -> None:
     case.is_referred(TODAY - 70, reasons=[Reason.FIND_WORK.value, Reason.TRAINING.value])
     case.opens_account()
     case.agrees(TODAY - 66, reminders=True, contact_employers=True, evaluation=False)
+
+
+def _marcus_was_added_twice(invention: Invention) -> None:
+    """The desk finds the other record and a clinician brings them together, which somebody may try."""
+    _case(
+        invention,
+        MARCUS,
+        id=key("patient", f"second record of {MARCUS.email}"),
+        nhs_number=None,
+        nhs_number_unknown=True,
+        address="Flat 3, 20 Old Parade\nLondon\nN1 0ZZ",
+        needs=[],
+    )
 
 
 def _joy_has_not_decided(invention: Invention, clinician: Worker) -> None:

@@ -57,17 +57,23 @@ def post(
     instead of where the record says (a template of `SENT_ELSEWHERE`). `about` names the row that it is stopped
     with (`stop_about`).
     """
+    if bool(elsewhere) != (template in SENT_ELSEWHERE):
+        raise ValueError(f"Whether {template} goes where the record says is decided once, in SENT_ELSEWHERE.")
     if patient.merged_into_id is not None and not purpose:
-        kept = patient.merged_into_id
-        with acting(by, current().action, patients=[kept]):
+        with acting(by, current().action, patients=[patient.merged_into_id]):
+            kept = Patient.objects.select_related("practice").filter(pk=patient.merged_into_id).first()
+            if kept is None:
+                # Erased before the closed one: there is nowhere to write to any more.
+                return None
             return post(
-                Patient.objects.select_related("practice").get(pk=kept),
+                kept,
                 template=template,
                 context=context,
                 channel=channel,
                 about=about,
                 secret=secret,
                 due_at=due_at,
+                elsewhere=elsewhere,
                 by=by,
             )
     if not is_written_to(patient.pk) or (purpose and not holds(patient.pk, Purpose(purpose))):

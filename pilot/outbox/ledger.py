@@ -25,7 +25,7 @@ LONG: dict[str, tuple[str, ...]] = {
     "invitation": (NAME, *CODE),
     "lapsed": (NAME, RECEIPT),
     "merged": (NAME, RECEIPT),
-    "merged_elsewhere": (NAME,),
+    "merged_elsewhere": ("people.Patient.given_name", "people.Patient.family_name"),
     "moved": (NAME, RECEIPT),
     "news": (NAME,),
     "session_booked": (NAME, *SESSION, *WHO_AND_WHERE),

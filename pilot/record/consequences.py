@@ -8,7 +8,6 @@ from referrals.consequences import tells_who_waits
 
 
 @tells_who_waits
-def asked_the_practice(patient: Patient) -> bool:
-    """Whether a correction of their details waits. What they asked the guardian is no business of whoever asks this."""
-    asked = Request.objects.open().filter(patient=patient, kind=Kind.CORRECTION, practice__isnull=False)
-    return asked.exists()
+def asked_to_correct(patient: Patient) -> bool:
+    """Whether a correction waits that whoever acts may answer. They are shown nothing else that was asked."""
+    return Request.objects.open().filter(patient=patient, kind=Kind.CORRECTION).exists()

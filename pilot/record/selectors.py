@@ -116,7 +116,9 @@ def own_goal(actor: Actor, key: UUID) -> Goal:
 
 def note(actor: Actor, key: UUID) -> ClinicalNote:
     """One clinical note that the acting patient can read. Raises `NotVisible` for any other, withheld ones among them."""
-    found = ClinicalNote.objects.visible_to(actor, Permission.MAKE_REQUESTS).select_related("author")
+    found = ClinicalNote.objects.visible_to(actor, Permission.MAKE_REQUESTS).select_related(
+        "author", "patient"
+    )
     return _there(found.filter(pk=key).first(), "note")
 
 

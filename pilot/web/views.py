@@ -346,8 +346,12 @@ class FormParts(PageParts):
             form.refuse(refusal)
         except StaleVersion:
             self.row = self.get_row()
-            return self.show_form(form, status=409, now_saved=form.differences(self.initial()))
+            return self.show_stale(form)
         return self.show_form(form, status=422)
+
+    def show_stale(self, form: Form) -> HttpResponse:
+        """The form with all that was written in it, beside what is saved now: 409."""
+        return self.show_form(form, status=409, now_saved=form.differences(self.initial()))
 
     def show_form(self, form: Form, **more: Any) -> HttpResponse:
         version = self.row_version if self.edits_row else None

@@ -19,7 +19,7 @@ from pilot.people.actions import StaleVersion, hand_over_account
 from pilot.people.models import Patient
 from referrals.actions import end_what_is_open
 from referrals.invitations.actions import cancel_invitations
-from referrals.merging.policies import check_can_merge, version_of, ways_of_one_only
+from referrals.merging.policies import check_can_merge, version_of, ways_beside
 from referrals.models import Referral
 
 RECORDS = Decision.Method.RECORDS
@@ -33,10 +33,11 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     what the patient says of it, and the answer; they go on reading it. Purpose by purpose the stricter answer stands: a no
     in either ends a yes in the kept one, with all that rests on it; a yes in the closed one is not carried over. So do the
     later “not before”, STOP to texts, and that no message is safe. The NHS number and the account go to the kept one where
-    it has none. The patient gets a receipt, and wherever the closed one alone was written to is told that the two are one.
+    it has none. The patient gets a receipt; where the closed one was written to, and by which address it was signed in with,
+    it is told that the two are one, unless the receipt itself goes there.
 
     Whoever signs in with the one reads the clinical notes of the other from now on, so that it takes a clinician.
-    `version` is that of both records, added (`policies.version_of`); refused with `StaleVersion` if either changed since.
+    `version` is `policies.version_of` both as they were compared; refused with `StaleVersion` if that changed since.
     Cannot be undone.
     """
     locked = (
@@ -47,7 +48,7 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     check_can_merge(closed, kept)
     if version_of(closed, kept) != version:
         raise StaleVersion
-    only_of_closed = ways_of_one_only(closed, kept)
+    beside = ways_beside(closed, kept)
     refused = _refused(closed)
     yes = end_every_yes(closed, method=RECORDS, by=by)
     end_what_is_open(closed, Referral.Ending.MERGED, by=by)
@@ -65,7 +66,7 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
         ended=ended, stopped=stopped, not_carried_over=yes, not_before=not_before, account=account
     )
     give_receipt(kept, Receipt.Kind.MERGED, lines, method=RECORDS, by=by)
-    for channel, address in only_of_closed:
+    for channel, address in beside:
         post(kept, template="merged_elsewhere", context={}, channel=channel, elsewhere=address, by=by)
     return kept
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from pilot.outbox.models import Message
+from pilot.outbox.policies import address_for, preferred_channel
 from pilot.people.models import Patient
 from pilot.people.policies import check_is_in_use
 from pilot.people.restrictions.policies import is_restricted
 from referrals.consequences import holds_coaching, waits_for_correction
+from referrals.models import Referral
 
 
 def check_can_be_one(one: Patient, other: Patient) -> None:
@@ -34,8 +38,8 @@ def check_can_be_one(one: Patient, other: Patient) -> None:
     if _names(one) != _names(other):
         raise ValidationError(
             _(
-                "The names differ. If this is one person, and not two of a family, write the same first and last name in"
-                " both first."
+                "The names differ. If this is one person, put the wrong one right first. Two of a family may have a birthday"
+                " in common: then leave both as they are."
             )
         )
     if one.nhs_number and other.nhs_number and one.nhs_number != other.nhs_number:
@@ -48,21 +52,38 @@ def check_can_be_one(one: Patient, other: Patient) -> None:
 
 
 def version_of(one: Patient, other: Patient) -> int:
-    """What moves on whenever either does."""
-    return one.version + other.version
+    """A number for all that both are compared by, as far as it is shown to whoever acts: it is another one as soon as any
+    of that is."""
+    keys = sorted([one.pk, other.pk])
+    details = Patient.objects.filter(pk__in=keys).order_by("pk")
+    referrals = Referral.objects.filter(patient_id__in=keys).order_by("pk")
+    shown = [
+        *details.values_list("pk", "version", "account_id", "do_not_raise_until"),
+        *referrals.values_list("pk", "status"),
+        *map(is_restricted, keys),
+    ]
+    return int.from_bytes(sha256(repr(shown).encode()).digest()[:6])
 
 
-def ways_of_one_only(one: Patient, other: Patient) -> list[tuple[Message.Channel, str]]:
-    """Where the one can be written to and the other cannot: by letter, and by the e-mail address that they sign in with.
+def ways_beside(closed: Patient, kept: Patient) -> list[tuple[Message.Channel, str]]:
+    """Where whoever the closed one is about is told besides the receipt, in case they are somebody else: the way in which
+    they like to hear from us, and the e-mail address that they sign in with.
 
-    To another e-mail address only where there is no other way, and never by text: either may be read by others.
+    Never by text, which shows on a screen: a letter instead.
     """
-    email = one.account.email if one.account else "" if one.address else one.email
-    known = {other.email.casefold(), other.account.email.casefold() if other.account else ""}
-    ways = [(Message.Channel.EMAIL, email)] if email and email.casefold() not in known else []
-    if one.address and _plain(one.address) != _plain(other.address):
-        ways.append((Message.Channel.LETTER, one.address))
-    return ways
+    chosen = preferred_channel(closed)
+    if chosen == Message.Channel.SMS:
+        chosen = Message.Channel.LETTER
+    ways = [(chosen, address_for(closed, chosen))]
+    if closed.account:
+        ways.append((Message.Channel.EMAIL, closed.account.email))
+    receipt = preferred_channel(kept)
+    told = {(receipt, _plain(address_for(kept, receipt)))}
+    return [
+        (channel, address)
+        for channel, address in dict.fromkeys(ways)
+        if address and (channel, _plain(address)) not in told
+    ]
 
 
 def _plain(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import Http404
+from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -99,6 +99,10 @@ class Merge(OfPatient, FormPage):
             "latest": [latest.get(each.pk) for each in self.both],
             "restricted": [is_restricted(each.pk) for each in self.both],
         }
+
+    def show_stale(self, form: Any) -> HttpResponse:
+        # Nothing was written but that both were checked, and they were others.
+        return self.show_form(self._form(), status=409, changed=True)
 
     def act(self, form: MergeForm) -> str:  # type: ignore[override]
         kept = next((each for each in self.both if str(each.pk) == form.cleaned_data["keep"]), None)

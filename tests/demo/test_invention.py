@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections import Counter
+from typing import Any
 
 import nhs_number
 import pytest
@@ -31,9 +32,14 @@ def _invent(today: dt.date) -> Invention:
     )
 
 
+# Nothing is saved, but whoever may be sent a text is asked of the database.
+pytestmark = pytest.mark.django_db
+
+
 @pytest.fixture(scope="module")
-def invention() -> Invention:
-    return _invent(WEDNESDAY)
+def invention(django_db_setup: None, django_db_blocker: Any) -> Invention:
+    with django_db_blocker.unblock():
+        return _invent(WEDNESDAY)
 
 
 def test_the_same_day_invents_the_same_rows_and_another_day_the_same_people(invention: Invention):

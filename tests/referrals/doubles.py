@@ -35,7 +35,13 @@ def record(pilot: factories.Pilot, *, account: bool = False, **details: Any) -> 
 def merged(double: Patient, *, into: Patient, by: Actor | None = None) -> Patient:
     """As a clinician of the practice does who has both before them as they are now."""
     by = by or factories.make_staff(Role.CLINICIAN, double.practice)
-    return merge(double, into=into, version=version_of(fresh(double), fresh(into)), by=by)
+    return merge(double, into=into, version=seen(double, into), by=by)
+
+
+def seen(*both: Patient) -> int:
+    """What whoever compares these two as they are now sees of them."""
+    with looking():
+        return version_of(*both)
 
 
 def held(patient: Patient) -> set[Purpose]:

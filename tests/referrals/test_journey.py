@@ -13,7 +13,7 @@ from pilot.access import Actor, NotVisible, Role, acting
 from pilot.people.models import Patient
 from referrals import actions, codes
 from referrals.actions import allocate, end_referral, hand_back, log_referral, pause, resume
-from referrals.consequences import _registered, on_coaching_stopped
+from referrals.consequences import _stopped, on_coaching_stopped
 from referrals.forms import EndForm
 from referrals.models import Allocation, BestTime, Reason, Referral, ReferralGrant, Status
 from referrals.policies import TRANSITIONS, check_can_move, free_places
@@ -273,20 +273,18 @@ def test_handing_back_ends_the_coachs_access_and_keeps_the_place_in_the_queue(
 
 
 def test_handing_back_and_ending_tell_those_who_registered(
-    pilot: factories.Pilot, supervisor: Actor, coach: Actor
+    pilot: factories.Pilot, supervisor: Actor, coach: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
+    monkeypatch.setattr(_stopped, "_by_name", dict(_stopped._by_name))
 
     @on_coaching_stopped
     def note(referral: Referral, *, by: Actor) -> None:
         told.append(referral.status)
 
-    try:
-        referral = factories.make_case(pilot, coach)
-        hand_back(referral, by=supervisor)
-        end_referral(factories.make_case(pilot, coach), ending=Referral.Ending.MOVED, by=coach)
-    finally:
-        del _registered[f"{note.__module__}.{note.__qualname__}"]
+    referral = factories.make_case(pilot, coach)
+    hand_back(referral, by=supervisor)
+    end_referral(factories.make_case(pilot, coach), ending=Referral.Ending.MOVED, by=coach)
     assert told == [Status.WAITING, Status.ENDED]
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from pilot.access import Actor, Permission, action
+from pilot.access.records import broken_rule
 from pilot.people.models import Patient
 from pilot.people.restrictions.models import Restriction
 
 
 def begin_restriction(patient: Patient, *, by: Actor) -> None:
     """Restrict the record from now on, in the surrounding action; once is enough."""
-    if not Restriction.objects.current().filter(patient=patient).exists():
-        row = Restriction(patient=patient, practice_id=patient.practice_id, granted_by_id=by.user_id)
-        row.save(force_insert=True)
+    if Restriction.objects.current().filter(patient=patient).exists():
+        return
+    row = Restriction(patient=patient, practice_id=patient.practice_id, granted_by_id=by.user_id)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        # Somebody else granted another request meanwhile.
+        if broken_rule(error) != "one_restriction_at_a_time":
+            raise
 
 
 @action("restriction.ended", Permission.RESTRICT_USE, exclusive=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.db.models import Q
+
 from pilot.access import Actor, NotVisible, Permission, check
 from pilot.access.records import RecordQuerySet
 from pilot.people.models import Patient
@@ -12,8 +14,10 @@ from referrals.notes.models import NoteCorrection
 
 
 def own_corrections(actor: Actor, patient: Patient) -> list[NoteCorrection]:
-    """What the acting patient asked to correct in notes that they can read, newest first."""
-    mine = NoteCorrection.objects.visible_to(actor).filter(patient=patient, note__in=_readable(actor))
+    """What the acting patient asked to correct in notes that they can read, newest first: in a record of theirs that was
+    closed as well."""
+    both = Q(patient=patient) | Q(patient__merged_into=patient)
+    mine = NoteCorrection.objects.visible_to(actor).filter(both, note__in=_readable(actor))
     return list(mine.select_related("note", "answered_by").order_by("-opened_at", "-id"))
 
 

@@ -39,8 +39,14 @@ class AboutOwnNote(Own, FormPage):
     def get_row(self) -> ClinicalNote:
         return own.note(self.actor, self.kwargs["pk"])
 
+    def page(self) -> tuple[str, str]:
+        """The page that shows the note, and what it is called."""
+        if self.row.patient.merged_into_id is None:
+            return _("Notes by your practice"), reverse("record:notes")
+        return _("Your other record, which is closed"), reverse("record:other", args=[self.row.patient_id])
+
     def breadcrumbs(self) -> Crumbs:
-        return [*super().breadcrumbs(), (_("Notes by your practice"), reverse("record:notes"))]
+        return [*super().breadcrumbs(), self.page()]
 
 
 class WrongNote(AboutOwnNote):
@@ -77,7 +83,7 @@ class NoteDifferently(AboutOwnNote):
     def act(self, form: Form) -> str:
         reply_to_note(self.row, form.cleaned_data["words"], by=self.actor)
         self.say(_("Your words stand beside the note."))
-        return reverse("record:notes")
+        return self.page()[1]
 
 
 class OwnNoteCorrection(Own, Page):

@@ -34,7 +34,7 @@ def open_request(
 ) -> Request:
     """Put it before the guardian, with the last day for the answer. Refused while the same is open already, and for a record
     that is closed: it is asked in the other one."""
-    check_is_not_double(patient)
+    _check_is_used(patient)
     return _open(
         Request(
             patient=patient,
@@ -53,7 +53,7 @@ def ask_for_correction(thing: Thing, words: str, *, detail: str = "", by: Actor)
     coach any more, the guardian. Refused while the same is asked for already, and of a closed record's details.
     """
     if isinstance(thing, Patient):
-        check_is_not_double(thing)
+        _check_is_used(thing)
     request = Request(
         patient_id=patient_of(thing),
         kind=Kind.CORRECTION,
@@ -96,9 +96,8 @@ def give_more_time(request: Request, because: str, *, by: Actor) -> Request:
 def answer_request(request: Request, answer: str, *, outcome: str = "", by: Actor) -> Request:
     """Answer, once and for all, and tell the patient that there is something to read. Refused where it has an answer.
 
-    “Yes” to a restriction or an objection restricts the record in the same transaction, and the one that is kept where this
-    one was closed since. The message does not say what
-    about: whoever prints or sees it need not know that they asked.
+    “Yes” to a restriction or an objection restricts the record in the same transaction or, where it was closed since, the
+    one that is kept. The message does not say what about: whoever prints or sees it need not know that they asked.
     """
     return _answer(_locked(request, "answered", by), answer, outcome, by=by)
 
@@ -111,6 +110,11 @@ def answer_correction(request: Request, answer: str, *, outcome: str, by: Actor)
     ever.
     """
     return _answer(_locked(request, "answered", by), answer, outcome, by=by)
+
+
+def _check_is_used(patient: Patient) -> None:
+    # Read again: it may have been closed since it was looked up.
+    check_is_not_double(Patient.objects.get(pk=patient.pk))
 
 
 def _open(request: Request) -> Request:
@@ -155,13 +159,15 @@ def _answer(fresh: Request, answer: str, outcome: str, *, by: Actor) -> Request:
 
 
 def _restrict(patient: Patient, *, by: Actor) -> None:
-    """Restrict the record and, where it was closed since they asked, the one that is used instead."""
-    begin_restriction(patient, by=by)
-    kept = patient.merged_into_id
-    if kept is not None:
-        with acting(by, current().action, patients=[kept]):
-            hold(kept, exclusive=False)
-            begin_restriction(Patient.objects.get(pk=kept), by=by)
+    """Restrict the record or, where it was closed since they asked, the one that is used instead."""
+    if patient.merged_into_id is None:
+        begin_restriction(patient, by=by)
+        return
+    with acting(by, current().action, patients=[patient.merged_into_id]):
+        hold(patient.merged_into_id, exclusive=False)
+        # It may have been erased, and then nothing is used any more.
+        for kept in Patient.objects.filter(pk=patient.merged_into_id):
+            begin_restriction(kept, by=by)
 
 
 def _put_beside(request: Request) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q
+
 from audit.differences import State, past_of
 from audit.models import Event
 from coaching.models import Goal, Session
@@ -46,8 +48,9 @@ class About:
 
 
 def own_requests(actor: Actor, patient: Patient) -> RequestQuerySet:
-    """Everything that the acting patient asked, in no order."""
-    return Request.objects.visible_to(actor).filter(patient=patient)
+    """Everything that the acting patient asked, in a record of theirs that was closed as well, in no order."""
+    mine = Request.objects.visible_to(actor)
+    return mine.filter(Q(patient=patient) | Q(patient__merged_into=patient))
 
 
 def own_request(actor: Actor, patient: Patient, key: UUID) -> Request:

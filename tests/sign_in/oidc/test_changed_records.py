@@ -17,10 +17,9 @@ from pilot.access import Actor, Role, acting
 from pilot.people.actions import PatientDetails, change_details
 from pilot.people.models import Patient
 from pilot.sign_in.oidc.policies import Why
-from referrals.merging.actions import merge
-from referrals.merging.policies import version_of
 from referrals.moving.actions import record_move
 from tests import factories
+from tests.referrals.doubles import merged
 from tests.sign_in.oidc.journey import claims_of, refused, travel, who
 from tests.sign_in.oidc.provider import RealProvider
 
@@ -100,8 +99,7 @@ def test_nhs_login_opens_the_record_that_is_kept(
 ) -> None:
     same = as_one(linked)
     kept = factories.make_patient(pilot.practice, **same)
-    doctor = factories.make_staff(Role.CLINICIAN, pilot.practice)
-    merge(linked, into=kept, version=version_of(linked, kept), by=doctor)
+    merged(linked, into=kept)
     travel(client, nhs, NHS, "sub-1")
     assert who(client) == str(fresh(kept).account_id)
     assert client.get("/my-record/").status_code == 200
@@ -112,8 +110,7 @@ def test_of_two_accounts_nhs_login_opens_the_one_that_counts(
 ) -> None:
     same = as_one(linked)
     kept = factories.make_patient(pilot.practice, account=True, **same)
-    doctor = factories.make_staff(Role.CLINICIAN, pilot.practice)
-    merge(linked, into=kept, version=version_of(linked, kept), by=doctor)
+    merged(linked, into=kept)
     travel(client, nhs, NHS, "sub-1")
     assert who(client) == str(fresh(kept).account_id)
 

@@ -17,6 +17,8 @@ changes nothing, but for codes, where capitals carry meaning (one with a point i
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,6 +31,8 @@ from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, fold,
 from referrals.vocabulary.split import joined
 
 _FOLDER = Path(__file__).parent / "vocabulary"
+_WIDE = re.compile(r"\s{2}|[^\S ]")
+_STRETCH = re.compile(r"\s+|\S+")
 
 
 class Kind(TextChoices):
@@ -64,6 +68,27 @@ class Finding:
 
 def screen(text: str) -> list[Finding]:
     """Everything clinical in the text, in its order; what lies inside a longer finding is left out."""
+    narrow, at = _with_narrow_spaces(text)
+    return [Finding(at[each.start], at[each.end - 1] + 1, each.kind) for each in _screen(narrow)]
+
+
+def _with_narrow_spaces(text: str) -> tuple[str, Sequence[int]]:
+    """The text with one space for each stretch of white space, and where in the text each of its characters stands."""
+    if not _WIDE.search(text):
+        return text, range(len(text))
+    characters: list[str] = []
+    places: list[int] = []
+    for stretch in _STRETCH.finditer(text):
+        if stretch[0].isspace():
+            characters.append(" ")
+            places.append(stretch.start())
+        else:
+            characters += stretch[0]
+            places += range(*stretch.span())
+    return "".join(characters), places
+
+
+def _screen(text: str) -> list[Finding]:
     folded = fold(text)
     words = read_words(folded.text)
     found = _vocabulary().find(words)

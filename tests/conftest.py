@@ -1,6 +1,16 @@
 """What every test stands on: the test settings, databases to use up, and a closed network."""
 
 import os
+import sys
+from pathlib import Path
+
+# Compiling Django and all else anew costs every process of the tests several seconds. Where the environment wants no
+# byte code beside the sources, it is kept here, for the workers and for the programs that tests start.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.pycache_prefix = str(Path(__file__).resolve().parent.parent / ".pilot" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 
 # Before anything imports Django: tests run on servers of their own.
 os.environ["PILOT_MODE"] = "test"
@@ -10,8 +20,8 @@ os.environ.setdefault("PILOT_CACHE_PREFIX", "test-" + os.environ.get("PYTEST_XDI
 
 import gc
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -38,6 +48,12 @@ LONGEST = (
 )  # fmt: skip
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Three workers for two cores: each waits now and then, for its database, a browser or a program that starts."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + (cores + 1) // 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest first, and refuse what would try to empty our tables between tests, which the database refuses."""
     items.sort(key=_rank)
@@ -50,14 +66,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Whatever was imported stays to the end: the garbage collector need not go through it again and again."""
+    """Whatever was imported stays to the end: the garbage collector need not go through it again and again, nor look for
+    more after every few hundred objects, of which each query makes as many.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _rank(item: pytest.Item) -> int:
     place = item.nodeid.removeprefix("tests/")
     return next((rank for rank, start in enumerate(LONGEST) if place.startswith(start)), len(LONGEST))
+
+
+def has_own_database(request: pytest.FixtureRequest) -> bool:
+    """Whether the test commits, in a database that no other test sees."""
+    return bool(OWN_DATABASE & set(request.fixturenames))
 
 
 @pytest.fixture(scope="session")
@@ -84,22 +108,37 @@ def _django_db_helper(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
     """One transaction of the application and one of the owner, rolled back, unless the test has a database of its own."""
-    if OWN_DATABASE & set(request.fixturenames):
+    if has_own_database(request):
         yield
         return
-    from django.db import connections, transaction
+    from tests.databases import rolled_back_or_kept
 
-    with django_db_blocker.unblock(), ExitStack() as stack:
-        for alias in ("default", "owner"):
-            atomic = transaction.atomic(using=alias)
-            atomic._from_testcase = True  # type: ignore[attr-defined]  # lets durable blocks run inside
-            stack.enter_context(atomic)
+    prepared = (
+        request.getfixturevalue("prepared").use() if "prepared" in request.fixturenames else nullcontext()
+    )
+    with django_db_blocker.unblock(), prepared, rolled_back_or_kept():
         yield
-        for alias in ("default", "owner"):
-            connection = connections[alias]
-            if not connection.needs_rollback:
-                connection.check_constraints()
-            connection.set_rollback(True)
+
+
+@pytest.fixture(scope="session")
+def prepare(cloner: Any, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Any]:
+    """Makes what a directory's tests have in common, once, in a clone of its own: what a fixture `prepared` there gives.
+
+    A test that has it sees that clone; one with a database of its own makes the same for itself.
+    """
+    from tests.databases import Prepared
+
+    with ExitStack() as stack:
+
+        def prepare(make: Callable[[], Any]) -> Prepared:
+            with django_db_blocker.unblock():
+                prepared = Prepared(cloner, make)
+            stack.callback(prepared.close)
+            return prepared
+
+        with django_db_blocker.unblock():
+            yield prepare
+            stack.close()
 
 
 @pytest.fixture
@@ -147,6 +186,17 @@ def components_drawn_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         components.draw_once(patch)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def words_looked_up_once() -> Iterator[None]:
+    """What a text is in the language in force is remembered: each would be looked for in seven catalogues, some fifty
+    times a page."""
+    from tests import words
+
+    with pytest.MonkeyPatch.context() as patch:
+        words.look_up_once(patch)
         yield
 
 

@@ -3,17 +3,19 @@
 The application's role can neither make databases nor empty tables, so Django's own way is no use here.
 """
 
+import copy
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import connections, transaction
 from psycopg import sql
 
 from pilot import database
@@ -113,6 +115,63 @@ class Cloner:
         parts = {"dbname": name, "user": self.home["USER"], "password": self.home.get("PASSWORD")}
         parts |= {"host": self.home.get("HOST"), "port": self.home.get("PORT"), **self.home["OPTIONS"]}
         return psycopg.conninfo.make_conninfo("", **{key: value for key, value in parts.items() if value})
+
+
+class Prepared:
+    """A clone in which people were made once, for many tests, each of which sees them in a transaction that is rolled
+    back. It has connections of its own, kept open between those tests: a new one reads the whole catalogue first.
+    """
+
+    def __init__(self, cloner: Cloner, make: Callable[[], Any]) -> None:
+        self.stack = ExitStack()
+        before = connections.databases["default"]["NAME"]
+        self.name = self.stack.enter_context(cloner.clone())
+        with rolled_back_or_kept(keep=True):
+            self.made = make()
+        point_to(before)
+        self.connections = {alias: connections.create_connection(alias) for alias in connections}
+
+    def close(self) -> None:
+        for connection in self.connections.values():
+            connection.close()
+        self.stack.close()
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Every alias is this database, until the block ends."""
+        before = {alias: (connections[alias], connections.databases[alias]["NAME"]) for alias in connections}
+        try:
+            for alias, connection in self.connections.items():
+                connections.databases[alias]["NAME"] = self.name
+                connections[alias] = connection
+            yield
+        finally:
+            for alias, (connection, name) in before.items():
+                connections.databases[alias]["NAME"] = name
+                connections[alias] = connection
+
+    def copy(self) -> Any:
+        """What was made, as if it had been made just now: whatever a test does to it stays in that test."""
+        return copy.deepcopy(self.made)
+
+
+@contextmanager
+def rolled_back_or_kept(*, keep: bool = False) -> Iterator[None]:
+    """One transaction of the application and one of the owner. Either way, nothing that waits for the commit is done."""
+    with ExitStack() as stack:
+        for alias in ("default", "owner"):
+            atomic = transaction.atomic(using=alias)
+            atomic._from_testcase = True  # type: ignore[attr-defined]  # lets durable blocks run inside
+            stack.enter_context(atomic)
+        yield
+        for alias in ("default", "owner"):
+            connection = connections[alias]
+            if not connection.needs_rollback:
+                connection.check_constraints()
+            if keep:
+                connection.run_on_commit = []
+            else:
+                connection.set_rollback(True)
 
 
 def point_to(name: str) -> None:

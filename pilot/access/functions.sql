@@ -25,12 +25,17 @@ CREATE OR REPLACE FUNCTION pilot.in_action() RETURNS boolean LANGUAGE sql STABLE
         AND coalesce(current_setting('pilot.role', true), '') <> ''
 $$;
 
--- The patients whose rows the current action may write.
-CREATE OR REPLACE FUNCTION pilot.patients() RETURNS uuid[] LANGUAGE sql STABLE PARALLEL SAFE
-    SET search_path = pg_catalog, pilot, pg_temp AS $$
-    SELECT CASE WHEN pilot.in_action()
+-- The patients whose rows the current action may write. Every write asks it several times: PL/pgSQL keeps its plan between
+-- statements, where one function of SQL that calls another prepares both anew.
+CREATE OR REPLACE FUNCTION pilot.patients() RETURNS uuid[] LANGUAGE plpgsql STABLE PARALLEL SAFE
+    SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN CASE WHEN coalesce(current_setting('pilot.action', true), '') <> ''
+            AND coalesce(current_setting('pilot.user', true), '') <> ''
+            AND coalesce(current_setting('pilot.role', true), '') <> ''
         THEN coalesce(string_to_array(nullif(current_setting('pilot.patients', true), ''), ',')::uuid[], ARRAY[]::uuid[])
-        ELSE ARRAY[]::uuid[] END
+        ELSE ARRAY[]::uuid[] END;
+END
 $$;
 
 CREATE OR REPLACE FUNCTION pilot.roles_with(permission text, reach text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -87,7 +87,7 @@ def environment(**options: Any) -> jinja2.Environment:
 
 def reverse_url(name: str, *args: Any, **kwargs: Any) -> str:
     """`url("referrals:open", referral.pk)`, the address of a named page."""
-    return reverse(name, args=args, kwargs=kwargs)
+    return reverse(name, args=args, kwargs=kwargs) if args or kwargs else navigation.address_of(name)
 
 
 def breadcrumb_items(crumbs: Iterable[tuple[object, str]]) -> list[dict[str, str]]:

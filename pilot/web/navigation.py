@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
-from django.urls import reverse
+from django.conf import settings
+from django.urls import get_script_prefix, get_urlconf, reverse
 
 from pilot.access import Actor, Permission, current_or_none, may
 
@@ -88,9 +90,19 @@ def register_public_home(url_name: str) -> None:
     _public_home[0] = url_name
 
 
+def address_of(url_name: str) -> str:
+    """The address of a page that there is once. Looked up once: header and footer ask for twenty on every page."""
+    return _address_of(url_name, get_urlconf() or settings.ROOT_URLCONF, get_script_prefix())
+
+
+@cache
+def _address_of(url_name: str, urlconf: str, _prefix: str) -> str:
+    return reverse(url_name, urlconf)
+
+
 def public_home() -> str:
     """The address of the page that visitors see first."""
-    return reverse(_public_home[0])
+    return address_of(_public_home[0])
 
 
 def items_for(request: HttpRequest) -> list[NavigationItem]:
@@ -102,7 +114,7 @@ def items_for(request: HttpRequest) -> list[NavigationItem]:
 
 def navigation_for(request: HttpRequest) -> list[Link]:
     """The header's links for the acting role; the one that the current page belongs to is marked."""
-    addresses = [(item, reverse(item.url_name)) for item in items_for(request)]
+    addresses = [(item, address_of(item.url_name)) for item in items_for(request)]
     within = [href for _, href in addresses if request.path.startswith(href)]
     current = max(within, key=len, default=None)
     starts_here = bool(addresses) and request.path == addresses[0][1]
@@ -116,14 +128,14 @@ def navigation_for(request: HttpRequest) -> list[Link]:
 
 def home_of(request: HttpRequest) -> str | None:
     """The address where the acting role starts, or None where it has no page yet."""
-    return next((reverse(item.url_name) for item in items_for(request)), None)
+    return next((address_of(item.url_name) for item in items_for(request)), None)
 
 
 def urgent_address(request: HttpRequest) -> str:
     """Where the red button of the acting role leads; '' where the role has none."""
     actor = getattr(request, "actor", None)
     found = (one for one in _buttons.values() if actor and may(actor, one.permission))
-    return next((reverse(one.url_name) for one in found), "")
+    return next((address_of(one.url_name) for one in found), "")
 
 
 def alerts_for(request: HttpRequest) -> list[tuple[str, Link]]:
@@ -132,12 +144,12 @@ def alerts_for(request: HttpRequest) -> list[tuple[str, Link]]:
     if actor is None:
         return []
     alerts = [one for one in _alerts.values() if may(actor, one.permission)]
-    links = [(one, Link(one.label, reverse(one.url_name))) for one in alerts]
+    links = [(one, Link(one.label, address_of(one.url_name))) for one in alerts]
     return [(text, link) for one, link in links if link.href != request.path and (text := one.text(actor))]
 
 
 def footer_links() -> list[Link]:
-    return [Link(link.label, reverse(link.url_name)) for link in _in_order(_footer.values())]
+    return [Link(link.label, address_of(link.url_name)) for link in _in_order(_footer.values())]
 
 
 def _count(item: NavigationItem, request: HttpRequest) -> int:

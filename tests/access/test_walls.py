@@ -318,11 +318,11 @@ def test_each_relation_is_a_condition_on_the_column_that_the_declaration_names()
     at_practice, at_provider = f'("pr" = {ORGANISATIONS})', f'("pv" = {ORGANISATIONS} AND "u" IS NULL)'
     allocated, own = f'("r" = {REFERRALS})', f'("p" = {THEMSELVES} AND "h" IS NULL AND NOT pilot.x())'
     assert walls._shown(EVERY) == " OR ".join(
-        [at_practice, at_provider, allocated, own, ANYWHERE, f'"p" = {SUBJECT}', "(extra)"]
+        [f'"p" = {SUBJECT}', at_practice, at_provider, allocated, own, ANYWHERE, "(extra)"]
     )
     # Whoever is shown a row only while something stands is not shown its past.
     assert walls._shown(EVERY, {Reach.PROVIDER, Reach.SELF}) == " OR ".join(
-        [at_practice, allocated, ANYWHERE, f'"p" = {SUBJECT}', "(extra)"]
+        [f'"p" = {SUBJECT}', at_practice, allocated, ANYWHERE, "(extra)"]
     )
     # Being the subject of an action never reveals a sealed row; without the referral, the patient is who was allocated.
     sealed = Personal(see="see_referrals", patient="p", sealed=True)
@@ -345,6 +345,31 @@ def test_a_row_is_written_in_an_action_about_its_patient_or_by_whoever_may() -> 
     assert walls._written(Personal(see="see_referrals", patient="p", write="see_waiting")) == (
         f'"p" = {SUBJECT} AND (false)'
     )
+
+
+def test_altering_asks_the_same_as_adding_without_a_sub_query() -> None:
+    narrowed = Personal(see="see_referrals", patient="p", practice="pr", write="write_clinical_notes")
+    for declaration in (narrowed, Personal(see="see_referrals", patient="p")):
+        added, altered = walls._written(declaration), walls._written(declaration, few=True)
+        assert altered == added.replace(SUBJECT, "ANY(pilot.patients())") != added
+    without_patient = Personal(see="import_referrals", practice="pr")
+    assert walls._written(without_patient, few=True) == walls._written(without_patient)
+
+
+def test_whose_record_an_action_is_about_is_seen_before_anything_else_is_asked() -> None:
+    """The dearest question a write can put: who is related to the row. What an action writes needs no answer to it."""
+    pilot = factories.make_pilot()
+    patient = factories.make_patient(pilot.practice)
+    by = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+    with acting(by, "tests.update", patients=[patient.pk]), connection.cursor() as cursor:
+        cursor.execute(
+            "EXPLAIN (ANALYZE, VERBOSE, TIMING OFF, COSTS OFF) UPDATE people_patient SET given_name = 'B' WHERE id = %s",
+            [patient.pk],
+        )
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    asked = re.findall(r"\(([^()]*)\)\n\s+Output: pilot\.(live_organisations|live_patients|everywhere)", plan)
+    assert {name for _, name in asked} == {"live_organisations", "live_patients", "everywhere"}
+    assert {how for how, _ in asked} == {"never executed"}
 
 
 def test_what_is_about_nobody_is_read_by_all_and_written_by_whoever_may() -> None:

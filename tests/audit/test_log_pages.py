@@ -21,7 +21,16 @@ from pilot.people.models import ROLE_BELONGS_TO, Membership
 from tests import factories
 
 LOG = "/audit/log/"
-SECRETS = ("Zuleika", "Quillfeather", "zuleika", "07700", "Invented Road", "A private matter", "Two mornings")
+SECRETS = (
+    "Zuleika",
+    "Quillfeather",
+    "zuleika",
+    "07700 900018",
+    "07700900018",
+    "Invented Road",
+    "A private matter",
+    "Two mornings",
+)
 
 
 class Story:

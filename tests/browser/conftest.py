@@ -1,4 +1,4 @@
-"""A real server and a real browser; every page that is looked at is kept as pictures and searched for barriers."""
+"""A real server and a real browser; every page that is looked at is searched for barriers, and kept as pictures if asked."""
 
 from __future__ import annotations
 
@@ -116,15 +116,12 @@ class Visitor:
             self.click("Continue")
 
     def look(self, name: str) -> None:
-        """Keep the page as pictures at phone and desktop width, and note its barriers. The test fails at its end if any
-        were noted: one run shows them all."""
-        SCREENSHOTS.mkdir(exist_ok=True)
+        """Note the page's barriers, and keep it as pictures at both widths where `PILOT_PICTURES` is set. The test
+        fails at its end if any barriers were noted: one run shows them all."""
         page = self._reflected()
         before = page.viewport_size
-        for device, width in WIDTHS.items():
-            page.set_viewport_size({"width": width, "height": 844})
-            # Half the work of PNG.
-            page.screenshot(path=SCREENSHOTS / f"{name}-{device}.jpg", quality=80, full_page=True)
+        if os.environ.get("PILOT_PICTURES"):
+            _keep(page, name)
         page.set_viewport_size({"width": NARROWEST, "height": 640})
         wide = _too_wide(page)
         page.set_viewport_size(before)
@@ -142,6 +139,14 @@ class Visitor:
         self.mirror.context.add_cookies(self.page.context.cookies())
         self.mirror.goto(self.page.url)
         return self.mirror
+
+
+def _keep(page: Any, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for device, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 844})
+        # Half the work of PNG.
+        page.screenshot(path=SCREENSHOTS / f"{name}-{device}.jpg", quality=80, full_page=True)
 
 
 def _too_wide(page: Any) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.conftest import has_own_database
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -12,11 +14,18 @@ if TYPE_CHECKING:
     from tests.coaching.case import Case
 
 
-@pytest.fixture
-def case(db: None) -> Case:
+@pytest.fixture(scope="session")
+def prepared(prepare: Any) -> Any:
     from tests.coaching.case import make_case
 
-    return make_case()
+    return prepare(make_case)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, prepared: Any, db: None) -> Case:
+    from tests.coaching.case import make_case
+
+    return make_case() if has_own_database(request) else prepared.copy()
 
 
 @pytest.fixture

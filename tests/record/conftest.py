@@ -4,12 +4,21 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import has_own_database
 
-@pytest.fixture
-def case() -> Any:
+
+@pytest.fixture(scope="session")
+def prepared(prepare: Any) -> Any:
     from tests.record.cases import make_full_case
 
-    return make_full_case()
+    return prepare(make_full_case)
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, prepared: Any, db: None) -> Any:
+    from tests.record.cases import make_full_case
+
+    return make_full_case() if has_own_database(request) else prepared.copy()
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ class Run:
     def __init__(self, copy: Path, port: int) -> None:
         self.copy, self.port = copy, port
         self.log = copy / f"run-{port}.log"
-        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "TMPDIR")}
+        passed = ("PATH", "HOME", "TMPDIR", "PYTHONPYCACHEPREFIX")
+        kept = {name: value for name, value in os.environ.items() if name in passed}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pilot.running"],

@@ -27,12 +27,11 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from referrals.vocabulary.patterns import find_codes, find_doses
-from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, fold, read_words
+from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, fold, is_unseen, read_words
 from referrals.vocabulary.split import joined
 
 _FOLDER = Path(__file__).parent / "vocabulary"
 _WIDE = re.compile(r"\s{2}|[^\S ]")
-_STRETCH = re.compile(r"\s+|\S+")
 
 
 class Kind(TextChoices):
@@ -68,23 +67,24 @@ class Finding:
 
 def screen(text: str) -> list[Finding]:
     """Everything clinical in the text, in its order; what lies inside a longer finding is left out."""
-    narrow, at = _with_narrow_spaces(text)
-    return [Finding(at[each.start], at[each.end - 1] + 1, each.kind) for each in _screen(narrow)]
+    read, at = _as_read(text)
+    return [Finding(at[each.start], at[each.end - 1] + 1, each.kind) for each in _screen(read)]
 
 
-def _with_narrow_spaces(text: str) -> tuple[str, Sequence[int]]:
-    """The text with one space for each stretch of white space, and where in the text each of its characters stands."""
-    if not _WIDE.search(text):
+def _as_read(text: str) -> tuple[str, Sequence[int]]:
+    """The text as somebody reads it: without characters that nobody sees, and with one space for each stretch of white
+    space. And where in the text each of its characters stands."""
+    if text.isascii() and not _WIDE.search(text):
         return text, range(len(text))
     characters: list[str] = []
     places: list[int] = []
-    for stretch in _STRETCH.finditer(text):
-        if stretch[0].isspace():
-            characters.append(" ")
-            places.append(stretch.start())
-        else:
-            characters += stretch[0]
-            places += range(*stretch.span())
+    for place, character in enumerate(text):
+        if is_unseen(character):
+            continue
+        is_space = character.isspace()
+        if not (is_space and characters and characters[-1] == " "):
+            characters.append(" " if is_space else character)
+            places.append(place)
     return "".join(characters), places
 
 

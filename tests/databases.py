@@ -123,11 +123,13 @@ class Prepared:
     """
 
     def __init__(self, cloner: Cloner, make: Callable[[], Any]) -> None:
-        self.stack = ExitStack()
         before = connections.databases["default"]["NAME"]
-        self.name = self.stack.enter_context(cloner.clone())
-        with rolled_back_or_kept(keep=True):
-            self.made = make()
+        with ExitStack() as stack:
+            self.name = stack.enter_context(cloner.clone())
+            with rolled_back_or_kept(keep=True):
+                self.made = make()
+            # Kept, now that nothing went wrong.
+            self.stack = stack.pop_all()
         point_to(before)
         self.connections = {alias: connections.create_connection(alias) for alias in connections}
 

@@ -150,6 +150,8 @@ def _marcus_was_added_twice(invention: Invention) -> None:
         nhs_number=None,
         nhs_number_unknown=True,
         address="Flat 3, 20 Old Parade\nLondon\nN1 0ZZ",
+        preferred_contact=Contact.LETTER.value,
+        message_is_safe=False,
         needs=[],
     )
 

@@ -332,7 +332,7 @@ class FormParts(PageParts):
             form.add_error(
                 None, _("This page was open for a long time. Check your answers and send them again.")
             )
-            return self.show_form(form, status=422)
+            return self.show_stale(form) if self._is_stale() else self.show_form(form, status=422)
         try:
             # What did not happen leaves no key behind, so the corrected form may use it.
             with transaction.atomic():
@@ -363,9 +363,12 @@ class FormParts(PageParts):
             **more,
         )
 
+    def _is_stale(self) -> bool:
+        return self.edits_row and self.version != self.row_version
+
     def _try(self, form: Form) -> str:
         is_valid = form.is_valid()
-        if self.edits_row and self.version != self.row_version:
+        if self._is_stale():
             raise StaleVersion
         if not is_valid:
             return ""

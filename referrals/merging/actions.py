@@ -19,7 +19,7 @@ from pilot.people.actions import StaleVersion, hand_over_account
 from pilot.people.models import Patient
 from referrals.actions import end_what_is_open
 from referrals.invitations.actions import cancel_invitations
-from referrals.merging.policies import check_can_merge, version_of, ways_beside
+from referrals.merging.policies import check_can_merge, preferred_way, version_of, ways_to
 from referrals.models import Referral
 
 RECORDS = Decision.Method.RECORDS
@@ -48,7 +48,7 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     check_can_merge(closed, kept)
     if version_of(closed, kept) != version:
         raise StaleVersion
-    beside = ways_beside(closed, kept)
+    ways = ways_to(closed)
     refused = _refused(closed)
     yes = end_every_yes(closed, method=RECORDS, by=by)
     end_what_is_open(closed, Referral.Ending.MERGED, by=by)
@@ -66,8 +66,16 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
         ended=ended, stopped=stopped, not_carried_over=yes, not_before=not_before, account=account
     )
     give_receipt(kept, Receipt.Kind.MERGED, lines, method=RECORDS, by=by)
-    for channel, address in beside:
-        post(kept, template="merged_elsewhere", context={}, channel=channel, elsewhere=address, by=by)
+    for way in ways:
+        if way != preferred_way(kept):
+            post(
+                kept,
+                template="merged_elsewhere",
+                context={},
+                channel=way.channel,
+                elsewhere=way.address,
+                by=by,
+            )
     return kept
 
 

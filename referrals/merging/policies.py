@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from django.core.exceptions import ValidationError
@@ -53,37 +54,48 @@ def check_can_be_one(one: Patient, other: Patient) -> None:
 
 def version_of(one: Patient, other: Patient) -> int:
     """A number for all that both are compared by, as far as it is shown to whoever acts: it is another one as soon as any
-    of that is."""
-    keys = sorted([one.pk, other.pk])
-    details = Patient.objects.filter(pk__in=keys).order_by("pk")
-    referrals = Referral.objects.filter(patient_id__in=keys).order_by("pk")
+    of that is. Of the details it counts these rows as they are here, so that it is the number of what is shown."""
+    both = sorted((one, other), key=lambda each: each.pk)
+    keys = [each.pk for each in both]
     shown = [
-        *details.values_list("pk", "version", "account_id", "do_not_raise_until"),
-        *referrals.values_list("pk", "status"),
+        *((each.pk, each.version, each.account_id, each.do_not_raise_until) for each in both),
+        *Referral.objects.filter(patient_id__in=keys).order_by("pk").values_list("pk", "status"),
         *map(is_restricted, keys),
     ]
     return int.from_bytes(sha256(repr(shown).encode()).digest()[:6])
 
 
-def ways_beside(closed: Patient, kept: Patient) -> list[tuple[Message.Channel, str]]:
-    """Where whoever the closed one is about is told besides the receipt, in case they are somebody else: the way in which
-    they like to hear from us, and the e-mail address that they sign in with.
+@dataclass(frozen=True)
+class Way:
+    """By which channel, and where to. However an address is typed, it is the same way."""
 
-    Never by text, which shows on a screen: a letter instead.
+    channel: Message.Channel
+    address: str = field(compare=False)
+    plain: str = ""
+
+    @classmethod
+    def of(cls, channel: Message.Channel, address: str) -> Way:
+        return cls(channel, address, _plain(address))
+
+
+def preferred_way(patient: Patient) -> Way:
+    """The way in which they like to hear from us."""
+    channel = preferred_channel(patient)
+    return Way.of(channel, address_for(patient, channel))
+
+
+def ways_to(closed: Patient) -> list[Way]:
+    """Where whoever the closed one is about is told of it, in case they are somebody else: in the way in which they like to
+    hear from us, and at the e-mail address that they sign in with.
+
+    Never by text, which shows on a screen: by letter instead or, without an address, by e-mail.
     """
-    chosen = preferred_channel(closed)
-    if chosen == Message.Channel.SMS:
-        chosen = Message.Channel.LETTER
-    ways = [(chosen, address_for(closed, chosen))]
-    if closed.account:
-        ways.append((Message.Channel.EMAIL, closed.account.email))
-    receipt = preferred_channel(kept)
-    told = {(receipt, _plain(address_for(kept, receipt)))}
-    return [
-        (channel, address)
-        for channel, address in dict.fromkeys(ways)
-        if address and (channel, _plain(address)) not in told
-    ]
+    way = preferred_way(closed)
+    if way.channel == Message.Channel.SMS:
+        by_letter = Way.of(Message.Channel.LETTER, closed.address)
+        way = by_letter if by_letter.plain else Way.of(Message.Channel.EMAIL, closed.email)
+    signed_in = [Way.of(Message.Channel.EMAIL, closed.account.email)] if closed.account else []
+    return [each for each in dict.fromkeys([way, *signed_in]) if each.plain]
 
 
 def _plain(text: str) -> str:

@@ -58,15 +58,21 @@ def fold(text: str) -> Folded:
 
 
 @lru_cache(maxsize=4096)
+def is_unseen(character: str) -> bool:
+    """Whether nobody sees that it stands there."""
+    return unicodedata.category(character) in _UNSEEN
+
+
+@lru_cache(maxsize=4096)
 def _plain(character: str) -> str:
-    if unicodedata.category(character) in _UNSEEN:
+    if is_unseen(character):
         return ""
     if character in _ALIKE:
         return _ALIKE[character]
     if character.isspace():
         return " "
     parts = unicodedata.normalize("NFKD", character.casefold())
-    seen = (part for part in parts if unicodedata.category(part) not in _UNSEEN)
+    seen = (part for part in parts if not is_unseen(part))
     return "".join(" " if part.isspace() else _LOOK_ALIKE.get(part, part) for part in seen)
 
 

@@ -189,7 +189,7 @@ def _make_record(practice: Organisation, coach: Actor, clinician: Actor) -> Reco
         nhs_number=None,
     )
     with acting(clinician, "test.looked"):
-        compared = version_of(double, patient)
+        compared = version_of(*Patient.objects.filter(pk__in=[double.pk, patient.pk]))
     merge(double, into=patient, version=compared, by=clinician)
     return Record(
         patient,

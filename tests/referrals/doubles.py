@@ -40,8 +40,9 @@ def merged(double: Patient, *, into: Patient, by: Actor | None = None) -> Patien
 
 def seen(*both: Patient) -> int:
     """What whoever compares these two as they are now sees of them."""
+    one, other = map(fresh, both)
     with looking():
-        return version_of(*both)
+        return version_of(one, other)
 
 
 def held(patient: Patient) -> set[Purpose]:

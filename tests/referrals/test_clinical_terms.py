@@ -180,7 +180,7 @@ def test_snomeds_check_digit_tells_its_numbers_from_others() -> None:
 
 # --- What it promises ------------------------------------------------------------------------------
 
-_SPACES = ["  ", "\n", "\u00a0", "\t", " \r\n ", " " * 40]
+_SPACES = ["  ", "\n", "\u00a0", "\t", " \r\n ", " " * 40, " \u200b \u200b ", "\u200b "]
 _ANY_TEXT = st.one_of(
     st.text(),
     st.lists(st.sampled_from([word for each in SENTENCES for word in each.text.split()]), max_size=30).map(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -495,6 +496,11 @@ def test_the_desk_finds_and_compares_and_a_clinician_confirms(
     stale = browser.post(compare_both, {**seen, "keep": str(kept.pk), "is_one_person": "on"})
     assert stale.status_code == 409
     assert "020 7946 0123" in stale.content.decode()
+    assert "One of these has changed since you looked" in stale.content.decode()
+    # They checked others.
+    assert not re.search(r"<input[^>]* checked", stale.content.decode())
+    # Nor does a page that was open for too long go on with what has changed.
+    assert browser.post(compare_both, {**seen, "form_key": "x", "is_one_person": "on"}).status_code == 409
     done = send(browser, compare_both, keep=str(kept.pk), is_one_person="on")
     assert "The two records are one now" in done.content.decode()
     assert fresh(double).merged_into_id == kept.pk

@@ -21,8 +21,9 @@ from pilot.outbox.models import Message
 from pilot.people.actions import PatientDetails, StaleVersion, change_details, open_account
 from pilot.people.models import Contact, Patient
 from pilot.people.restrictions.actions import begin_restriction, end_restriction
+from pilot.people.restrictions.models import Restriction
 from pilot.people.restrictions.policies import is_restricted
-from pilot.record.models import Detail, Kind, Outcome
+from pilot.record.models import Detail, Kind, Outcome, Status
 from pilot.record.notes.actions import ask_to_correct_note, correct_note
 from pilot.record.requests.actions import (
     answer_correction,
@@ -30,9 +31,9 @@ from pilot.record.requests.actions import (
     ask_for_correction,
     open_request,
 )
-from referrals.actions import log_referral
+from referrals.actions import end_referral, log_referral
 from referrals.merging.actions import merge
-from referrals.models import ClinicalNote, Reason
+from referrals.models import ClinicalNote, Reason, Referral
 from referrals.notes.models import NoteReply
 from tests import factories
 from tests.forms import send
@@ -129,6 +130,17 @@ def test_what_changed_since_both_were_looked_at_is_looked_at_again(
     assert fresh(double).merged_into_id is None
 
 
+def test_how_a_referral_stands_is_seen_as_well(
+    pilot: factories.Pilot, kept: Patient, clinician: Actor, desk: Actor
+) -> None:
+    double = record(pilot)
+    referral = factories.make_referral(double, status="waiting")
+    before = seen(double, kept)
+    end_referral(referral, ending=Referral.Ending.PATIENTS_CHOICE, by=desk)
+    with pytest.raises(StaleVersion):
+        merge(double, into=kept, version=before, by=clinician)
+
+
 def test_a_restriction_since_then_is_seen_as_well(
     pilot: factories.Pilot, kept: Patient, clinician: Actor, guardian: Actor
 ) -> None:
@@ -192,7 +204,24 @@ LETTER, EMAIL = {"preferred_contact": Contact.LETTER}, {"preferred_contact": Con
             {},
             {("letter", "2 Old Road")},
         ),
+        (
+            {
+                "address": "", "email": "a@example.org", "phone": "07700 900123", "message_is_safe": True,
+                "preferred_contact": Contact.SMS,
+            },
+            {},
+            {("email", "a@example.org")},
+        ),
         ({"address": "", "email": "", "phone": "020 7946 0001"}, {}, set()),
+        # That a message is not safe stands for the same number, so that the receipt goes by letter after all.
+        (
+            {"address": "2 Old Road", "phone": "07700 900123", "message_is_safe": False, **LETTER},
+            {
+                "address": "2 Old Road", "phone": "07700 900123", "message_is_safe": True,
+                "preferred_contact": Contact.SMS,
+            },
+            set(),
+        ),
     ],
 )  # fmt: skip
 def test_each_way_is_told_once_and_as_they_like_to_hear_from_us(
@@ -338,6 +367,28 @@ class TestForReal:
     """With commits, and both at once."""
 
     pytestmark = pytest.mark.usefixtures("own_database")
+
+    def test_of_two_grants_at_once_each_is_given_and_the_record_is_restricted_once(
+        self, own_database: str
+    ) -> None:
+        pilot = factories.make_pilot()
+        guardians = [factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office) for _ in range(2)]
+        for _ in range(3):
+            patient = record(pilot, account=True)
+            themselves = factories.patient_actor(patient)
+            asked = [
+                open_request(patient, kind, "Please.", by=themselves)
+                for kind in (Kind.RESTRICTION, Kind.OBJECTION)
+            ]
+            answered = at_once(
+                *(
+                    partial(answer_request, each, by=guardian, **GRANTED)
+                    for each, guardian in zip(asked, guardians, strict=True)
+                )
+            )
+            assert [each.status for each in answered] == [Status.ANSWERED] * 2
+            with looking():
+                assert Restriction.objects.filter(patient=patient).count() == 1
 
     def test_an_account_opened_meanwhile_opens_the_record_that_is_kept_or_none(
         self, own_database: str

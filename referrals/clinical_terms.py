@@ -17,8 +17,6 @@ changes nothing, but for codes, where capitals carry meaning (one with a point i
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,12 +24,12 @@ from pathlib import Path
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from referrals.vocabulary.characters import as_read, fold
 from referrals.vocabulary.patterns import find_codes, find_doses
-from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, fold, is_unseen, read_words
+from referrals.vocabulary.phrases import Phrases, Span, Vocabulary, Words, read_words
 from referrals.vocabulary.split import joined
 
 _FOLDER = Path(__file__).parent / "vocabulary"
-_WIDE = re.compile(r"\s{2}|[^\S ]")
 
 
 class Kind(TextChoices):
@@ -67,25 +65,8 @@ class Finding:
 
 def screen(text: str) -> list[Finding]:
     """Everything clinical in the text, in its order; what lies inside a longer finding is left out."""
-    read, at = _as_read(text)
+    read, at = as_read(text)
     return [Finding(at[each.start], at[each.end - 1] + 1, each.kind) for each in _screen(read)]
-
-
-def _as_read(text: str) -> tuple[str, Sequence[int]]:
-    """The text as somebody reads it: without characters that nobody sees, and with one space for each stretch of white
-    space. And where in the text each of its characters stands."""
-    if text.isascii() and not _WIDE.search(text):
-        return text, range(len(text))
-    characters: list[str] = []
-    places: list[int] = []
-    for place, character in enumerate(text):
-        if is_unseen(character):
-            continue
-        is_space = character.isspace()
-        if not (is_space and characters and characters[-1] == " "):
-            characters.append(" " if is_space else character)
-            places.append(place)
-    return "".join(characters), places
 
 
 def _screen(text: str) -> list[Finding]:

@@ -65,21 +65,6 @@ def says_no(patient: Patient, purpose: Purpose, answer: Decision.Answer = Decisi
 
 
 @pytest.fixture
-def desk(pilot: factories.Pilot) -> Actor:
-    return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
-
-
-@pytest.fixture
-def clinician(pilot: factories.Pilot) -> Actor:
-    return factories.make_staff(Role.CLINICIAN, pilot.practice)
-
-
-@pytest.fixture
-def coach(pilot: factories.Pilot) -> Actor:
-    return factories.make_staff(Role.COACH, pilot.provider)
-
-
-@pytest.fixture
 def kept(pilot: factories.Pilot) -> Patient:
     factories.make_sheet()
     return record(pilot, preferred_contact="1")
@@ -94,7 +79,7 @@ def double(pilot: factories.Pilot) -> Patient:
 
 
 def test_whatever_is_open_in_the_closed_record_ends_without_blame(
-    pilot: factories.Pilot, kept: Patient, coach: Actor, desk: Actor
+    pilot: factories.Pilot, kept: Patient, coach: Actor, receptionist: Actor
 ) -> None:
     double = record(pilot)
     referral = factories.make_referral(double, status=Status.WAITING)
@@ -116,7 +101,7 @@ def test_whatever_is_open_in_the_closed_record_ends_without_blame(
 
 
 def test_an_invitation_to_the_closed_record_opens_nothing(
-    kept: Patient, double: Patient, desk: Actor
+    kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     referral = factories.make_referral(double)
     invitation = factories.InvitationFactory(referral=referral)
@@ -126,7 +111,7 @@ def test_an_invitation_to_the_closed_record_opens_nothing(
 
 
 def test_nothing_is_written_about_it_any_more(
-    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     clinician = factories.make_staff(Role.CLINICIAN, pilot.practice)
     said = factories.DecisionFactory(
@@ -136,43 +121,47 @@ def test_nothing_is_written_about_it_any_more(
     closed = fresh(double)
     details = PatientDetails("A", "B", BORN)
     for attempt in (
-        lambda: log_referral(closed, reasons=[Reason.FIND_WORK], patient_asked=True, by=desk),
-        lambda: record_decisions(closed, YES_TO_BOTH, sheet=factories.make_sheet(), how=AT_DESK, by=desk),
-        lambda: record_not_now(closed, by=desk),
-        lambda: record_withdrawal(closed, method=Decision.Method.PHONE, by=desk),
-        lambda: change_details(closed, details, version=closed.version, by=desk),
-        lambda: record_representative(closed, name="Ada", authority="attorney", seen="A paper", by=desk),
+        lambda: log_referral(closed, reasons=[Reason.FIND_WORK], patient_asked=True, by=receptionist),
+        lambda: record_decisions(
+            closed, YES_TO_BOTH, sheet=factories.make_sheet(), how=AT_DESK, by=receptionist
+        ),
+        lambda: record_not_now(closed, by=receptionist),
+        lambda: record_withdrawal(closed, method=Decision.Method.PHONE, by=receptionist),
+        lambda: change_details(closed, details, version=closed.version, by=receptionist),
+        lambda: record_representative(
+            closed, name="Ada", authority="attorney", seen="A paper", by=receptionist
+        ),
         lambda: write_note(closed, "A note.", by=clinician),
-        lambda: record_death(closed, died_on=timezone.localdate(), by=desk),
-        lambda: record_move(closed, moved_on=timezone.localdate(), by=desk),
-        lambda: correct(said, Decision.Answer.CORRECTED, "A slip of the pen", by=desk),
-        lambda: open_account(closed, "another@example.org", None, by=desk),
+        lambda: record_death(closed, died_on=timezone.localdate(), by=receptionist),
+        lambda: record_move(closed, moved_on=timezone.localdate(), by=receptionist),
+        lambda: correct(said, Decision.Answer.CORRECTED, "A slip of the pen", by=receptionist),
+        lambda: open_account(closed, "another@example.org", None, by=receptionist),
         lambda: merged(closed, into=kept),
         lambda: merged(kept, into=closed),
     ):
         with pytest.raises(ValidationError):
             attempt()
-    with acting(desk, "test.wrote", patients=[closed.pk]):
+    with acting(receptionist, "test.wrote", patients=[closed.pk]):
         # What has to be said goes to the person, in the record that is kept.
-        notice = post(closed, template="news", context={}, by=desk)
+        notice = post(closed, template="news", context={}, by=receptionist)
         assert notice
         assert notice.patient_id == kept.pk
-        assert post(closed, template="news", context={}, purpose=Purpose.REMINDERS, by=desk) is None
+        assert post(closed, template="news", context={}, purpose=Purpose.REMINDERS, by=receptionist) is None
     assert fresh(double) == closed
     assert fresh(double).version == closed.version
 
 
 def test_it_leaves_lists_and_search_and_its_page_says_which_is_kept(
-    kept: Patient, double: Patient, desk: Actor
+    kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     referral = factories.make_referral(double, reference=codes.new_reference())
-    browser = factories.sign_in(Client(), desk)
+    browser = factories.sign_in(Client(), receptionist)
     merged(double, into=kept)
-    with acting(desk, "test.looked"):
-        assert set(people.patients_at(desk, kept.practice)) == {kept}
-        assert not selectors.newest_at(desk, kept.practice).exists()
+    with acting(receptionist, "test.looked"):
+        assert set(people.patients_at(receptionist, kept.practice)) == {kept}
+        assert not selectors.newest_at(receptionist, kept.practice).exists()
         # Whoever has the closed one's reference finds the person.
-        assert selectors.patients_with_reference(desk, referral.reference) == [kept.pk]
+        assert selectors.patients_with_reference(receptionist, referral.reference) == [kept.pk]
     with acting(factories.TESTS, "test.looked"):
         assert [patient.pk for patient, _ in whose(factories.TESTS, double.phone)] == [kept.pk]
     page = browser.get(reverse("referrals:patient", args=[double.pk])).content.decode()
@@ -189,7 +178,7 @@ def test_it_leaves_lists_and_search_and_its_page_says_which_is_kept(
 
 @pytest.mark.parametrize("answer", [Decision.Answer.WITHDRAWN, Decision.Answer.REFUSED])
 def test_a_no_in_the_closed_record_ends_the_yes_in_the_other_with_all_that_rests_on_it(
-    answer: Decision.Answer, kept: Patient, double: Patient, desk: Actor
+    answer: Decision.Answer, kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     factories.give_consent(kept, *NEEDED_TO_BEGIN, Purpose.REMINDERS)
     waiting = factories.MessageFactory(patient=kept, purpose=Purpose.REMINDERS)
@@ -206,7 +195,7 @@ def test_a_no_in_the_closed_record_ends_the_yes_in_the_other_with_all_that_rests
 
 
 def test_who_had_stopped_everything_in_the_closed_record_has_no_coach_in_the_other(
-    pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
+    pilot: factories.Pilot, double: Patient, coach: Actor, receptionist: Actor
 ) -> None:
     case = factories.make_case(pilot, coach, **SAME)
     session = factories.make_session(case, coach)
@@ -223,7 +212,7 @@ def test_who_had_stopped_everything_in_the_closed_record_has_no_coach_in_the_oth
 
 
 def test_what_the_calendar_ended_or_was_a_mistake_is_no_no(
-    kept: Patient, double: Patient, desk: Actor
+    kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     factories.give_consent(kept)
     says_no(double, Purpose.TAKE_PART, Decision.Answer.LAPSED)
@@ -232,7 +221,7 @@ def test_what_the_calendar_ended_or_was_a_mistake_is_no_no(
     assert "That counts more" not in receipt_of(kept)
 
 
-def test_a_no_in_the_record_that_is_kept_stands(kept: Patient, double: Patient, desk: Actor) -> None:
+def test_a_no_in_the_record_that_is_kept_stands(kept: Patient, double: Patient, receptionist: Actor) -> None:
     says_no(kept, Purpose.TAKE_PART)
     factories.give_consent(double)
     merged(double, into=kept)
@@ -241,7 +230,7 @@ def test_a_no_in_the_record_that_is_kept_stands(kept: Patient, double: Patient, 
 
 @pytest.mark.parametrize(("here", "there"), [(10, 20), (20, 10), (None, 10), (10, None), (-5, None)])
 def test_the_later_day_before_which_nobody_raises_it_stands(
-    here: int | None, there: int | None, pilot: factories.Pilot, desk: Actor
+    here: int | None, there: int | None, pilot: factories.Pilot, receptionist: Actor
 ) -> None:
     today = timezone.localdate()
     kept, double = record(pilot), record(pilot)
@@ -262,17 +251,17 @@ def test_the_later_day_before_which_nobody_raises_it_stands(
 
 
 def test_a_not_now_in_the_closed_record_is_a_no_to_taking_part(
-    pilot: factories.Pilot, double: Patient, coach: Actor, desk: Actor
+    pilot: factories.Pilot, double: Patient, coach: Actor, receptionist: Actor
 ) -> None:
     case = factories.make_case(pilot, coach, **SAME)
-    record_not_now(double, by=desk)
+    record_not_now(double, by=receptionist)
     merged(double, into=case.patient)
     assert held(case.patient) == set()
     assert fresh(case).status == Status.ENDED
 
 
 def test_stop_to_texts_stands_and_an_unanswered_text_still_waits(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     double = record(pilot, phone=kept.phone)
     factories.ReceivedTextFactory(patient=double, number="02079460000")
@@ -281,13 +270,13 @@ def test_stop_to_texts_stands_and_an_unanswered_text_still_waits(
     with looking():
         assert are_texts_stopped(Patient.objects.get(pk=kept.pk))
         assert ReceivedText.objects.filter(patient=kept, called_at__isnull=True).count() == 1
-    with acting(desk, "test.looked"):
-        assert [text.patient_id for text in to_call_about(desk)] == [kept.pk]
+    with acting(receptionist, "test.looked"):
+        assert [text.patient_id for text in to_call_about(receptionist)] == [kept.pk]
     assert fresh(waiting).channel == Message.Channel.LETTER
 
 
 def test_that_a_message_is_not_safe_stands_for_the_same_number(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     for phone, is_safe in (("020 7946 0000", False), ("020 7946 0999", True)):
         one = record(pilot, message_is_safe=True)
@@ -299,7 +288,7 @@ def test_that_a_message_is_not_safe_stands_for_the_same_number(
 
 
 def test_the_number_goes_to_the_record_that_is_kept(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     number = next(factories.nhs_numbers(700))
     merged(record(pilot, nhs_number=number), into=kept)
@@ -307,7 +296,7 @@ def test_the_number_goes_to_the_record_that_is_kept(
 
 
 def test_the_account_goes_with_the_person_who_reads_both(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     double = record(pilot, account=True, email="twice@example.org")
     clinician = factories.make_staff(Role.CLINICIAN, pilot.practice)
@@ -331,7 +320,7 @@ def test_the_account_goes_with_the_person_who_reads_both(
     assert browser.get(reverse("record:other", args=[kept.pk])).status_code == 404
 
 
-def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, desk: Actor) -> None:
+def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, receptionist: Actor) -> None:
     kept, double = record(pilot, account=True), record(pilot, account=True)
     gone, stays = factories.patient_actor(double), factories.patient_actor(kept)
     browser = factories.sign_in(Client(), gone)
@@ -344,7 +333,9 @@ def test_of_two_accounts_the_closed_ones_opens_nothing(pilot: factories.Pilot, d
     assert f"From now on you sign in with {kept.account.email}" in receipt_of(kept)
 
 
-def test_the_copy_that_they_take_holds_both(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
+def test_the_copy_that_they_take_holds_both(
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
+) -> None:
     from pilot.record.copies.making import make
 
     double = record(pilot, account=True, address="2 Zebedee Road")
@@ -353,7 +344,9 @@ def test_the_copy_that_they_take_holds_both(pilot: factories.Pilot, kept: Patien
     assert b"Zebedee" in make(themselves).json
 
 
-def test_the_receipt_goes_out_as_those_by_others_do(kept: Patient, double: Patient, desk: Actor) -> None:
+def test_the_receipt_goes_out_as_those_by_others_do(
+    kept: Patient, double: Patient, receptionist: Actor
+) -> None:
     merged(double, into=kept)
     with looking():
         message = Message.objects.get(patient=kept)
@@ -362,7 +355,7 @@ def test_the_receipt_goes_out_as_those_by_others_do(kept: Patient, double: Patie
 
 
 def test_a_closed_record_is_kept_as_long_as_the_other(
-    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
     merged(double, into=kept)
@@ -377,14 +370,14 @@ def test_a_closed_record_is_kept_as_long_as_the_other(
 
 
 def test_what_is_refused_says_what_to_do_and_changes_nothing(
-    pilot: factories.Pilot, kept: Patient, double: Patient, coach: Actor, desk: Actor
+    pilot: factories.Pilot, kept: Patient, double: Patient, coach: Actor, receptionist: Actor
 ) -> None:
     numbers = factories.nhs_numbers(900)
     numbered = [record(pilot, nhs_number=next(numbers)) for _ in range(2)]
     third = record(pilot)
     dead, moved = record(pilot), record(pilot)
-    record_death(dead, died_on=timezone.localdate(), by=desk)
-    record_move(moved, moved_on=timezone.localdate(), by=desk)
+    record_death(dead, died_on=timezone.localdate(), by=receptionist)
+    record_move(moved, moved_on=timezone.localdate(), by=receptionist)
     case = factories.make_case(pilot, coach, **SAME)
     factories.GoalFactory(referral=case)
     merged(third, into=double)
@@ -410,7 +403,7 @@ def test_what_is_refused_says_what_to_do_and_changes_nothing(
 
 
 def test_a_restriction_stands_since_the_restricted_record_is_the_one_to_keep(
-    pilot: factories.Pilot, kept: Patient, double: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
     guardian = factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
     with acting(guardian, "test.restricted", patients=[double.pk]):
@@ -422,7 +415,7 @@ def test_a_restriction_stands_since_the_restricted_record_is_the_one_to_keep(
 
 
 def test_where_both_hold_sessions_the_office_is_asked(
-    pilot: factories.Pilot, coach: Actor, desk: Actor
+    pilot: factories.Pilot, coach: Actor, receptionist: Actor
 ) -> None:
     who = {**SAME, "nhs_number": None}
     cases = [factories.make_case(pilot, coach, **who) for _ in range(2)]
@@ -432,22 +425,24 @@ def test_where_both_hold_sessions_the_office_is_asked(
         merged(cases[0].patient, into=cases[1].patient)
 
 
-def test_another_practices_record_is_not_there(pilot: factories.Pilot, kept: Patient, desk: Actor) -> None:
+def test_another_practices_record_is_not_there(
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
+) -> None:
     elsewhere = factories.make_patient(pilot.other_practice, **SAME)
     for one, other in ((elsewhere, kept), (kept, elsewhere)):
         with pytest.raises(NotVisible):
             merged(one, into=other)
     with pytest.raises(ValidationError, match="one practice"):
         check_can_be_one(elsewhere, kept)
-    browser = factories.sign_in(Client(), desk)
+    browser = factories.sign_in(Client(), receptionist)
     assert browser.get(reverse("referrals:merge", args=[kept.pk, elsewhere.pk])).status_code == 404
 
 
 def test_undoing_a_death_and_then_bringing_together_is_possible(
-    kept: Patient, double: Patient, desk: Actor
+    kept: Patient, double: Patient, receptionist: Actor
 ) -> None:
-    record_death(double, died_on=timezone.localdate(), by=desk)
-    undo_death(double, by=desk)
+    record_death(double, died_on=timezone.localdate(), by=receptionist)
+    undo_death(double, by=receptionist)
     merged(double, into=kept)
     assert fresh(double).merged_into_id == kept.pk
 
@@ -456,11 +451,11 @@ def test_undoing_a_death_and_then_bringing_together_is_possible(
 
 
 def test_the_desk_finds_and_compares_and_a_clinician_confirms(
-    pilot: factories.Pilot, kept: Patient, clinician: Actor, desk: Actor
+    pilot: factories.Pilot, kept: Patient, clinician: Actor, receptionist: Actor
 ) -> None:
     double = record(pilot, address="2 Other Road", nhs_number=next(factories.nhs_numbers(1100)))
     stranger = factories.make_patient(pilot.practice, family_name="Elsewhere")
-    browser = factories.sign_in(Client(), desk)
+    browser = factories.sign_in(Client(), receptionist)
     assert reverse("referrals:same-person", args=[kept.pk]) in browser.get(
         reverse("referrals:patient", args=[kept.pk])
     ).content.decode()  # fmt: skip
@@ -492,7 +487,9 @@ def test_the_desk_finds_and_compares_and_a_clinician_confirms(
         "date_of_birth": BORN,
         "nhs_number": now.nhs_number,
     }
-    change_details(now, PatientDetails(**details, phone="020 7946 0123"), version=now.version, by=desk)
+    change_details(
+        now, PatientDetails(**details, phone="020 7946 0123"), version=now.version, by=receptionist
+    )
     stale = browser.post(compare_both, {**seen, "keep": str(kept.pk), "is_one_person": "on"})
     assert stale.status_code == 409
     assert "020 7946 0123" in stale.content.decode()
@@ -510,11 +507,11 @@ def test_the_desk_finds_and_compares_and_a_clinician_confirms(
 
 
 def test_a_number_that_clashes_leads_to_bringing_both_together(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     number = next(factories.nhs_numbers(1300))
     other = record(pilot, nhs_number=number)
-    browser = factories.sign_in(Client(), desk)
+    browser = factories.sign_in(Client(), receptionist)
     address = reverse("referrals:patient-edit", args=[kept.pk])
     given = {
         "nhs_number": number, "given_name": kept.given_name, "family_name": "Twice", "date_of_birth_day": BORN.day,
@@ -533,7 +530,7 @@ class TestForReal:
 
     def test_grants_are_in_step_afterwards(self, own_database: str) -> None:
         pilot = factories.make_pilot()
-        desk = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
+        receptionist = factories.make_staff(Role.RECEPTIONIST, pilot.practice)
         coach = factories.make_staff(Role.COACH, pilot.provider)
         alone, first, second = record(pilot), record(pilot, account=True), record(pilot, account=True)
         merged(first, into=alone)
@@ -541,8 +538,8 @@ class TestForReal:
         cases = [factories.make_case(pilot, coach, account=True, **SAME) for _ in range(4)]
         says_no(double := record(pilot), Purpose.TAKE_PART)
         merged(double, into=cases[0].patient)
-        record_move(cases[1].patient, moved_on=timezone.localdate(), by=desk)
-        record_death(cases[2].patient, died_on=timezone.localdate(), by=desk)
+        record_move(cases[1].patient, moved_on=timezone.localdate(), by=receptionist)
+        record_death(cases[2].patient, died_on=timezone.localdate(), by=receptionist)
         found = {each.name: each for each in compare()}
         assert not any(each.missing or each.left_over for each in found.values()), found
         # The one who has both, the three who live, and the one who still has a coach.

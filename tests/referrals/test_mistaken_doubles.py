@@ -46,16 +46,6 @@ GRANTED = {"answer": "It is so from now on.", "outcome": Outcome.ACCEPTED}
 
 
 @pytest.fixture
-def desk(pilot: factories.Pilot) -> Actor:
-    return factories.make_staff(Role.RECEPTIONIST, pilot.practice)
-
-
-@pytest.fixture
-def clinician(pilot: factories.Pilot) -> Actor:
-    return factories.make_staff(Role.CLINICIAN, pilot.practice)
-
-
-@pytest.fixture
 def guardian(pilot: factories.Pilot) -> Actor:
     return factories.make_staff(Role.CALDICOTT_GUARDIAN, pilot.office)
 
@@ -120,23 +110,23 @@ CHANGES = {
 @pytest.mark.parametrize("which", ["closed", "kept"])
 @pytest.mark.parametrize("what", CHANGES)
 def test_what_changed_since_both_were_looked_at_is_looked_at_again(
-    what: str, which: str, pilot: factories.Pilot, kept: Patient, clinician: Actor, desk: Actor
+    what: str, which: str, pilot: factories.Pilot, kept: Patient, clinician: Actor, receptionist: Actor
 ) -> None:
     double = record(pilot)
     before = seen(double, kept)
-    CHANGES[what](fresh(double if which == "closed" else kept), desk)
+    CHANGES[what](fresh(double if which == "closed" else kept), receptionist)
     with pytest.raises(StaleVersion):
         merge(double, into=kept, version=before, by=clinician)
     assert fresh(double).merged_into_id is None
 
 
 def test_how_a_referral_stands_is_seen_as_well(
-    pilot: factories.Pilot, kept: Patient, clinician: Actor, desk: Actor
+    pilot: factories.Pilot, kept: Patient, clinician: Actor, receptionist: Actor
 ) -> None:
     double = record(pilot)
     referral = factories.make_referral(double, status="waiting")
     before = seen(double, kept)
-    end_referral(referral, ending=Referral.Ending.PATIENTS_CHOICE, by=desk)
+    end_referral(referral, ending=Referral.Ending.PATIENTS_CHOICE, by=receptionist)
     with pytest.raises(StaleVersion):
         merge(double, into=kept, version=before, by=clinician)
 
@@ -233,7 +223,7 @@ def test_each_way_is_told_once_and_as_they_like_to_hear_from_us(
 
 
 def test_such_a_message_goes_nowhere_else_when_it_is_sent_once_more(
-    pilot: factories.Pilot, desk: Actor
+    pilot: factories.Pilot, receptionist: Actor
 ) -> None:
     from pilot.outbox.actions import settle_by_hand
 
@@ -243,7 +233,7 @@ def test_such_a_message_goes_nowhere_else_when_it_is_sent_once_more(
         message = Message.objects.get(patient=kept, template="merged_elsewhere")
         message.status = Message.Status.NOT_SENT
         message.save()
-    settle_by_hand(message, arrived=False, by=desk)
+    settle_by_hand(message, arrived=False, by=receptionist)
     assert (fresh(message).status, fresh(message).address) == (Message.Status.DUE, "old@example.org")
 
 
@@ -268,7 +258,7 @@ def test_a_restriction_granted_afterwards_restricts_the_record_that_is_used(
 
 
 def test_a_correction_that_the_practice_owes_comes_first_and_nothing_else_is_hinted_at(
-    pilot: factories.Pilot, kept: Patient, guardian: Actor, desk: Actor
+    pilot: factories.Pilot, kept: Patient, guardian: Actor, receptionist: Actor
 ) -> None:
     double = record(pilot, account=True)
     themselves = factories.patient_actor(double)
@@ -276,7 +266,7 @@ def test_a_correction_that_the_practice_owes_comes_first_and_nothing_else_is_hin
     asked = ask_for_correction(double, "I moved.", detail=Detail.REACH, by=themselves)
     with pytest.raises(ValidationError, match="Answer first"):
         merged(double, into=kept)
-    answer_correction(asked, "It is the one you gave us.", outcome=Outcome.NOT_ACCEPTED, by=desk)
+    answer_correction(asked, "It is the one you gave us.", outcome=Outcome.NOT_ACCEPTED, by=receptionist)
     merged(double, into=kept)
     # The complaint goes on: it is the guardian's to answer, and the answer is told where the patient is written to.
     browser = factories.sign_in(Client(), themselves)
@@ -333,22 +323,22 @@ def test_whatever_else_they_ask_is_asked_in_the_record_that_is_kept(
 
 
 def test_no_account_is_opened_for_a_record_that_was_closed_since_it_was_looked_up(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     double = record(pilot)
     merged(double, into=kept)
     with pytest.raises(ValidationError, match="This record is closed"):
-        open_account(double, "late@example.org", None, by=desk)
+        open_account(double, "late@example.org", None, by=receptionist)
 
 
 def test_a_withdrawal_for_the_closed_record_says_in_which_one_something_may_stand(
-    pilot: factories.Pilot, kept: Patient, desk: Actor
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
 ) -> None:
     factories.give_consent(kept)
     double = record(pilot)
     merged(double, into=kept)
     with pytest.raises(ValidationError, match="Open that one"):
-        record_withdrawal(double, method=Decision.Method.PHONE, by=desk)
+        record_withdrawal(double, method=Decision.Method.PHONE, by=receptionist)
 
 
 def test_nothing_is_said_to_somebody_whose_kept_record_is_erased(

@@ -89,6 +89,8 @@ def _install_python_packages(level: str) -> None:
     if not installed:
         _say("Installing Python packages (the first time this takes about a minute)")
         _pip_install(BASE / "requirements" / LOCKS[level])
+        if level == "all":
+            _compile()
         stamp[level] = wanted[level]
     if not shutil.which("npm") and stamp.get("node") != _digest(BASE / "requirements" / "node.txt"):
         _say("Installing npm, which this machine does not have")
@@ -127,6 +129,14 @@ def _pip_install(lock: Path) -> None:
         "off",
     ]
     _run([*command, "--requirement", str(lock)], "pip could not install %s." % lock.relative_to(BASE))
+
+
+def _compile() -> None:
+    """Byte code of all packages, made by every core: checks and tests start dozens of programs, several at once, each of
+    which would make what it needs for itself. What cannot be compiled is compiled when it is needed, as ever.
+    """
+    command = [str(VENV / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", str(VENV / "lib")]
+    subprocess.run(command, cwd=BASE, stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 def _install_node_packages(level: str) -> None:

@@ -286,7 +286,7 @@ class TestBeingTold:
 class TestMaterialChange:
     def changed(self, days_ago=0, **columns):
         return factories.make_sheet(
-            published_at=timezone.now() - dt.timedelta(days=days_ago),
+            published_at=timezone.localtime() - dt.timedelta(days=days_ago),
             what_changed="Another organisation employs the coaches.",
             **columns,
         )

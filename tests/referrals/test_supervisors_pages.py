@@ -31,7 +31,7 @@ def url(name: str, *rows: object) -> str:
 
 def waiting(pilot: factories.Pilot, days: int = 0, **details: object) -> Referral:
     patient = factories.make_patient(pilot.practice, **details)
-    since = timezone.now() - dt.timedelta(days=days)
+    since = timezone.localtime() - dt.timedelta(days=days)
     return factories.make_referral(patient, status=Status.WAITING, ready_at=since)
 
 

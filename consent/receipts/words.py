@@ -87,7 +87,8 @@ def of_merging(
     not_before: dt.date | None,
     account: str,
 ) -> list[Line]:
-    """For whoever had two records: why something has ended, and what they are asked again. `account` is about signing in."""
+    """For whoever had two records: why something has ended, and what they are asked again. `account` is about signing in,
+    and empty for who has none."""
     leaves = Purpose.TAKE_PART in ended
     asked_again = [purpose for purpose in not_carried_over if purpose not in ended]
     return [
@@ -95,6 +96,10 @@ def of_merging(
             _("What happened"),
             _(
                 "Your practice had two records about you. They are one now. You can still read both on your own pages."
+            )
+            if account
+            else _(
+                "Your practice had two records about you. They are one now. Your practice can still show you both."
             ),
         ),
         *_lines(

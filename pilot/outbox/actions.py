@@ -18,15 +18,20 @@ from django.utils.translation import gettext as _
 from consent.models import Purpose
 from consent.policies import holds
 from pilot.access import Actor, Permission, acting, action, current
+from pilot.access.context import hold
 from pilot.access.records import Record
 from pilot.outbox import ledger, sending, wording
 from pilot.outbox.models import Message, MessageQuerySet
-from pilot.outbox.policies import address_for, is_written_to, preferred_channel, sends_texts
+from pilot.outbox.policies import (
+    SENT_ELSEWHERE,
+    address_for,
+    has_died,
+    is_written_to,
+    preferred_channel,
+    sends_texts,
+)
 from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Patient
-
-# Written to where the record does not say any more: these go nowhere else.
-SENT_ELSEWHERE = frozenset({"merged_elsewhere"})
 
 # How long to wait before each further attempt. After the last one a person decides.
 PAUSES = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 720))
@@ -61,6 +66,8 @@ def post(
         raise ValueError(f"Whether {template} goes where the record says is decided once, in SENT_ELSEWHERE.")
     if patient.merged_into_id is not None and not purpose:
         with acting(by, current().action, patients=[patient.merged_into_id]):
+            # Or a death could be written down meanwhile that does not see this message, nor this the death.
+            hold(patient.merged_into_id, exclusive=False)
             kept = Patient.objects.select_related("practice").filter(pk=patient.merged_into_id).first()
             if kept is None:
                 # Erased before the closed one: there is nowhere to write to any more.
@@ -112,8 +119,11 @@ def stop_about(*rows: Record, patient: Patient, by: Actor) -> int:
 
 
 def stop_all(patient: Patient, *, by: Actor) -> int:
-    """Stop whatever waits to be sent to the patient, notices too, in the surrounding action. Returns how many."""
-    return _stop(Message.objects.filter(patient=patient, status=Message.Status.DUE))
+    """Stop whatever waits to be sent to the patient, notices too, in the surrounding action: that of records of theirs
+    which were closed as well. Returns how many."""
+    keys = [patient.pk, *Patient.objects.filter(merged_into=patient).values_list("pk", flat=True)]
+    with acting(by, current().action, patients=keys):
+        return _stop(Message.objects.filter(patient__in=keys, status=Message.Status.DUE))
 
 
 def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> int:
@@ -249,7 +259,7 @@ def _check_reaches(patient: Patient, channel: Message.Channel, address: str) -> 
 
 
 def _may_still_go(message: Message) -> bool:
-    if message.called_off_at is not None or not is_written_to(message.patient_id):
+    if message.called_off_at is not None or has_died(message.patient_id):
         return False
     return message.is_notice or holds(message.patient_id, Purpose(message.purpose))
 

@@ -11,7 +11,7 @@ from consent.models import Decision, Purpose, Receipt, Reminder
 from pilot.access import Actor, Role
 from pilot.outbox import actions
 from pilot.outbox.models import Message
-from pilot.outbox.policies import in_the_day
+from pilot.outbox.policies import in_the_day, written_channel
 from pilot.people.models import Patient
 
 
@@ -54,8 +54,11 @@ def send_receipt(patient: Patient, receipt: Receipt, *, method: Decision.Method,
     context = {"receipt": receipt}
     if receipt.kind == Receipt.Kind.LAPSED:
         actions.post(patient, template="lapsed", context=context, due_at=in_the_day(), by=by)
-    elif receipt.kind in (Receipt.Kind.MERGED, Receipt.Kind.MOVED):
-        actions.post(patient, template=receipt.kind, context=context, by=by)
+    elif receipt.kind == Receipt.Kind.MERGED:
+        # An account may have come over that is somebody else's: whoever has none is told in full.
+        actions.post(patient, template="merged", context=context, channel=written_channel(patient), by=by)
+    elif receipt.kind == Receipt.Kind.MOVED:
+        actions.post(patient, template="moved", context=context, by=by)
     elif receipt.kind != Receipt.Kind.DECIDED:
         actions.post(patient, template="withdrawn", context=context, by=by)
     elif method in (Decision.Method.PHONE, Decision.Method.POST):

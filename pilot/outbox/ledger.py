@@ -9,6 +9,7 @@ from audit.models import Disclosure
 from consent.models import Purpose
 from consent.policies import ConsentMissing, relied_on
 from pilot.outbox.models import Message
+from pilot.outbox.policies import SENT_ELSEWHERE
 
 # What a message without a purpose is sent for: receipts, invitations and replies, which are owed to the patient anyhow.
 NOTICE = "notice"
@@ -78,10 +79,15 @@ def note_left(message: Message) -> None:
 
 def _note(message: Message, decision: UUID | None) -> None:
     fields = fields_of(message)
+    whom = (
+        "Where a record that is closed was written to"
+        if message.template in SENT_ELSEWHERE
+        else "The patient"
+    )
     record_disclosure(
         message.patient_id,
         recipient_kind=Disclosure.RecipientKind.PATIENT,
-        recipient=f"The patient, by {message.get_channel_display().lower()}",
+        recipient=f"{whom}, by {message.get_channel_display().lower()}",
         purpose=message.purpose or NOTICE,
         classes={_CLASS_OF.get(each.partition(".")[0], "case") for each in fields},
         fields=fields,
@@ -94,5 +100,7 @@ def _note(message: Message, decision: UUID | None) -> None:
 def fields_of(message: Message) -> tuple[str, ...]:
     """The parts of the record in it; of words that were written for this message alone, that it is those."""
     told = SHORT if message.channel == Message.Channel.SMS else LONG
-    address = (_TO[Message.Channel(message.channel)],) if message.address else ()
+    # Where these go does not stand in the record that they are about.
+    is_own = bool(message.address) and message.template not in SENT_ELSEWHERE
+    address = (_TO[Message.Channel(message.channel)],) if is_own else ()
     return (*address, *told.get(message.template, ("outbox.Message.text",)))

@@ -14,12 +14,20 @@ from pilot.outbox.received.policies import are_texts_stopped
 from pilot.people.models import Contact, Patient
 
 MORNING, EVENING = 9, 20
+# Written to where the record does not say any more: these go nowhere else.
+SENT_ELSEWHERE = frozenset({"merged_elsewhere"})
 
 
 def is_written_to(patient_id: UUID) -> bool:
     """Whether anything goes to this patient at all: not once they have died, nor about a record that is closed."""
     closed = Q(died_on__isnull=False) | Q(merged_into__isnull=False)
     return not Patient.objects.filter(closed, pk=patient_id).exists()
+
+
+def has_died(patient_id: UUID) -> bool:
+    """Whether whoever this record is about has died, as it says or, where it is closed, the one that is kept."""
+    died = Q(died_on__isnull=False) | Q(merged_into__died_on__isnull=False)
+    return Patient.objects.filter(died, pk=patient_id).exists()
 
 
 def in_the_day() -> dt.datetime:
@@ -57,6 +65,15 @@ def preferred_channel(patient: Patient) -> Message.Channel:
     if patient.email and not patient.address:
         return Message.Channel.EMAIL
     return Message.Channel.LETTER
+
+
+def written_channel(patient: Patient) -> Message.Channel:
+    """The way for what has to be read as a whole: as they would like, but never by text, which shows on a screen and only
+    says that there is something to sign in for."""
+    channel = preferred_channel(patient)
+    if channel != Message.Channel.SMS:
+        return channel
+    return Message.Channel.LETTER if patient.address or not patient.email else Message.Channel.EMAIL
 
 
 def can_text(patient: Patient) -> bool:

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
     from django.utils.functional import _StrOrPromise
 
+# More of them are no version: Python refuses to read a number of thousands of digits.
+MOST_DIGITS = 19
+
 # Every view that needs no permission, and why. A test pins its length.
 PUBLIC_VIEWS: dict[str, str] = {}
 
@@ -320,7 +323,7 @@ class FormParts(PageParts):
     def version(self) -> int:
         """The version of the row that the person saw when they began."""
         posted = self.request.POST.get(VERSION, "")
-        return int(posted) if posted.isascii() and posted.isdecimal() else 0
+        return int(posted) if posted.isascii() and posted.isdecimal() and len(posted) < MOST_DIGITS else 0
 
     def get(self, request: PilotRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return self.show_form(self._form())
@@ -351,7 +354,8 @@ class FormParts(PageParts):
 
     def show_stale(self, form: Form) -> HttpResponse:
         """The form with all that was written in it, beside what is saved now: 409."""
-        return self.show_form(form, status=409, now_saved=form.differences(self.initial()))
+        saved = self.initial()
+        return self.show_form(form, status=409, now_saved=form.differences(saved), is_compared=bool(saved))
 
     def show_form(self, form: Form, **more: Any) -> HttpResponse:
         version = self.row_version if self.edits_row else None

@@ -12,14 +12,14 @@ from consent.policies import noes, standing, what_would_stop
 from consent.receipts import words
 from consent.receipts.actions import give_receipt
 from pilot.access import Actor, Permission, action
-from pilot.outbox.actions import post, stop_all
+from pilot.outbox.actions import post
 from pilot.outbox.received import actions as received
 from pilot.outbox.received.policies import digits_of
 from pilot.people.actions import StaleVersion, hand_over_account
 from pilot.people.models import Patient
 from referrals.actions import end_what_is_open
 from referrals.invitations.actions import cancel_invitations
-from referrals.merging.policies import check_can_merge, preferred_way, version_of, ways_to
+from referrals.merging.policies import check_can_merge, version_of, way_to, ways_to
 from referrals.models import Referral
 
 RECORDS = Decision.Method.RECORDS
@@ -30,11 +30,12 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     """Close this record for ever, since the same person has another one here. Returns the one that is kept.
 
     What is open in the closed one ends, with nothing held against anybody, and nothing is written about it any more but
-    what the patient says of it, and the answer; they go on reading it. Purpose by purpose the stricter answer stands: a no
-    in either ends a yes in the kept one, with all that rests on it; a yes in the closed one is not carried over. So do the
-    later “not before”, STOP to texts, and that no message is safe. The NHS number and the account go to the kept one where
-    it has none. The patient gets a receipt; where the closed one was written to, and by which address it was signed in with,
-    it is told that the two are one, unless the receipt itself goes there.
+    what the patient says of it, and the answer; they go on reading it, and a notice that waits in it, such as the receipt
+    of a withdrawal, still goes. Purpose by purpose the stricter answer stands: a no in either ends a yes in the kept one,
+    with all that rests on it; a yes in the closed one is not carried over. So do the later “not before”, STOP to texts, and
+    that no message is safe to the same number. The NHS number and the account go to the kept one where it has none. The
+    patient gets a receipt; where the closed one was written to, and by which address it was signed in with, it is told
+    that the two are one, unless the receipt itself goes there.
 
     Whoever signs in with the one reads the clinical notes of the other from now on, so that it takes a clinician.
     `version` is `policies.version_of` both as they were compared; refused with `StaleVersion` if that changed since.
@@ -53,7 +54,6 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     yes = end_every_yes(closed, method=RECORDS, by=by)
     end_what_is_open(closed, Referral.Ending.MERGED, by=by)
     consequences.stop(closed, list(Purpose), by=by)
-    stop_all(closed, by=by)
     account = _bring_together(closed, kept, by=by)
     received.carry_over(closed, kept, by=by)
     ended = what_would_stop(standing(kept), refused) if refused else []
@@ -67,7 +67,7 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     )
     give_receipt(kept, Receipt.Kind.MERGED, lines, method=RECORDS, by=by)
     for way in ways:
-        if way != preferred_way(kept):
+        if way != way_to(kept):
             post(
                 kept,
                 template="merged_elsewhere",

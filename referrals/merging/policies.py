@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from pilot.outbox.models import Message
-from pilot.outbox.policies import address_for, preferred_channel
+from pilot.outbox.policies import address_for, written_channel
 from pilot.people.models import Patient
 from pilot.people.policies import check_is_in_use
 from pilot.people.restrictions.policies import is_restricted
@@ -78,24 +78,17 @@ class Way:
         return cls(channel, address, _plain(address))
 
 
-def preferred_way(patient: Patient) -> Way:
-    """The way in which they like to hear from us."""
-    channel = preferred_channel(patient)
+def way_to(patient: Patient) -> Way:
+    """The way in which they like to hear from us, but never by text."""
+    channel = written_channel(patient)
     return Way.of(channel, address_for(patient, channel))
 
 
 def ways_to(closed: Patient) -> list[Way]:
     """Where whoever the closed one is about is told of it, in case they are somebody else: in the way in which they like to
-    hear from us, and at the e-mail address that they sign in with.
-
-    Never by text, which shows on a screen: by letter instead or, without an address, by e-mail.
-    """
-    way = preferred_way(closed)
-    if way.channel == Message.Channel.SMS:
-        by_letter = Way.of(Message.Channel.LETTER, closed.address)
-        way = by_letter if by_letter.plain else Way.of(Message.Channel.EMAIL, closed.email)
+    hear from us, but never by text, and at the e-mail address that they sign in with."""
     signed_in = [Way.of(Message.Channel.EMAIL, closed.account.email)] if closed.account else []
-    return [each for each in dict.fromkeys([way, *signed_in]) if each.plain]
+    return [each for each in dict.fromkeys([way_to(closed), *signed_in]) if each.plain]
 
 
 def _plain(text: str) -> str:

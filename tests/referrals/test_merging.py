@@ -84,7 +84,7 @@ def test_whatever_is_open_in_the_closed_record_ends_without_blame(
     double = record(pilot)
     referral = factories.make_referral(double, status=Status.WAITING)
     factories.allocate_to(referral, coach)
-    factories.MessageFactory(patient=double, purpose="")
+    factories.MessageFactory(patient=double, purpose=Purpose.REMINDERS.value)
     merged(double, into=kept)
     referral = fresh(referral)
     assert (referral.status, referral.ending) == (Status.ENDED, Referral.Ending.MERGED)

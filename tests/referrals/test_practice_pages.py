@@ -339,6 +339,9 @@ def test_a_stale_ending_is_answered_409(desk: Client, pilot: factories.Pilot, co
     send(desk, url("pause", referral))
     page = desk.post(url("end", referral), {**hidden_in(before), "ending": "moved"})
     assert page.status_code == 409
+    # It says so, and not that what was asked for is what is saved.
+    assert "Nothing was done" in page.content.decode()
+    assert "the same as what is saved" not in page.content.decode()
     assert only_referral().status == Status.PAUSED
 
 

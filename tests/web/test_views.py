@@ -208,6 +208,19 @@ def test_an_edit_of_a_row_that_changed_meanwhile_overwrites_nothing(
     assert patients(pilot)[0].given_name == "Hanna"
 
 
+@pytest.mark.parametrize("key", ["whole", "broken"])
+@pytest.mark.parametrize("version", ["9" * 5000, "-1", "²", "one"])
+def test_a_version_that_is_none_is_one_that_changed(
+    version: str, key: str, desk: Client, pilot: factories.Pilot
+) -> None:
+    """Python refuses to read a number of thousands of digits."""
+    patient = factories.make_patient(pilot.practice)
+    page = f"/tiny/patients/{patient.pk}/"
+    sent = {**hidden_in(desk.get(page)), **ANSWERS, "version": version}
+    sent |= {"form_key": "x"} if key == "broken" else {}
+    assert desk.post(page, sent).status_code == 409
+
+
 def test_a_form_from_another_site_is_refused_in_plain_words(
     pilot: factories.Pilot, receptionist: Actor, site: None
 ) -> None:

@@ -105,14 +105,17 @@ def check_can_merge(double: Patient, kept: Patient) -> None:
     Ask in an action about both, which sees what is written in them.
     """
     check_can_be_one(double, kept)
-    if Patient.objects.filter(merged_into=double).exists():
+    why_keep = _why_keep(double, other=kept)
+    # Sent from the one to the other and back, whoever decides would find no end.
+    if why_keep and _why_keep(kept, other=double):
         raise ValidationError(
-            {"keep": _("A third record was brought together with this one before. Keep this one.")}
+            _(
+                "Neither of these can be closed: each is restricted, has sessions or goals written in it, or has been"
+                " brought together with another record before. Change nothing, and ask the pilot’s office."
+            )
         )
-    if is_restricted(double.pk) and not is_restricted(kept.pk):
-        raise ValidationError(
-            {"keep": _("This record is restricted, as the patient asked, and that stands. Keep this one.")}
-        )
+    if why_keep:
+        raise ValidationError({"keep": why_keep})
     if waits_for_correction(double):
         raise ValidationError(
             {
@@ -121,13 +124,14 @@ def check_can_merge(double: Patient, kept: Patient) -> None:
                 )
             }
         )
-    if holds_coaching(double):
-        if holds_coaching(kept):
-            raise ValidationError(
-                _(
-                    "Sessions or goals are written in both records. Change nothing, and ask the pilot’s office."
-                )
-            )
-        raise ValidationError(
-            {"keep": _("Sessions or goals are written in this record, and are read there. Keep this one.")}
-        )
+
+
+def _why_keep(record: Patient, *, other: Patient) -> str:
+    """Why this one of the two is to be kept. Empty where it may be closed."""
+    if Patient.objects.filter(merged_into=record).exists():
+        return _("A third record was brought together with this one before. Keep this one.")
+    if is_restricted(record.pk) and not is_restricted(other.pk):
+        return _("This record is restricted, as the patient asked, and that stands. Keep this one.")
+    if holds_coaching(record):
+        return _("Sessions or goals are written in this record, and are read there. Keep this one.")
+    return ""

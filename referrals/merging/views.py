@@ -20,7 +20,7 @@ from referrals import selectors
 from referrals.merging.actions import merge
 from referrals.merging.forms import MergeForm
 from referrals.merging.policies import check_can_be_one, version_of
-from referrals.patients.views import OfPatient
+from referrals.patients.views import OfPatient, words_for_needs
 from referrals.views import refusal_of
 
 
@@ -96,6 +96,7 @@ class Merge(OfPatient, FormPage):
             "may_merge": may(self.actor, Permission.MERGE_RECORDS),
             "refusal": refusal_of(check_can_be_one, *self.both),
             "both": self.both,
+            "needs": [words_for_needs(each) for each in self.both],
             "latest": [latest.get(each.pk) for each in self.both],
             "restricted": [is_restricted(each.pk) for each in self.both],
         }

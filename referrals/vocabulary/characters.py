@@ -14,6 +14,8 @@ _ONE_FOR_ONE = str.maketrans({**_ALIKE, **dict.fromkeys("\t\n\r\x0b\x0c\u00a0\u2
 _LOOK_ALIKE = dict(zip("авеікмнорстухјѕһԁԛԝαεικνορτυχ", "abeikmhopctyxjshdqwaeikvoptux", strict=True))
 # Marks, and what controls direction, joining and variants: nobody sees that they stand in a word.
 _UNSEEN = ("Mn", "Me", "Cf")
+# Letters by their kind, and empty all the same: they fill the place of a Korean one.
+_FILLERS = "\u115f\u1160\u3164\uffa0"
 _WIDE = re.compile(r"\s{2}|[^\S ]")
 
 
@@ -60,7 +62,7 @@ def fold(text: str) -> Folded:
 @lru_cache(maxsize=4096)
 def is_unseen(character: str) -> bool:
     """Whether nobody sees that it stands there."""
-    return unicodedata.category(character) in _UNSEEN
+    return unicodedata.category(character) in _UNSEEN or character in _FILLERS
 
 
 @lru_cache(maxsize=4096)

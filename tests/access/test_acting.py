@@ -399,6 +399,7 @@ def test_an_action_asks_with_the_lock_held_and_is_about_one_patient(exclusive: b
         made = action("word.said", Permission.REGISTER_PATIENTS, exclusive=exclusive)(verb)
         assert ACTIONS["word.said"] is made
         assert (made.permission, made.action_name) == (Permission.REGISTER_PATIENTS, "word.said")
+        assert made.about_patient is True
         assert made.__doc__ == "Says a word."
         assert made(patient, by=receptionist, word="yes") == "yes"
         mode = EXCLUSIVE if exclusive else SHARED

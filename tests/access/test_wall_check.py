@@ -349,6 +349,24 @@ def test_a_table_of_somebody_elses_that_cannot_be_looked_into_is_named_and_the_r
     assert {each.table for each in found.tables} >= set(expectations())
 
 
+def test_one_of_another_owner_is_compared_as_far_as_the_owner_may_read_it(
+    superuser: BaseDatabaseWrapper,
+) -> None:
+    with superuser.cursor() as cursor:
+        cursor.execute("ALTER TABLE coaching_goal OWNER TO pilot_auditor")
+        cursor.execute("GRANT SELECT ON coaching_goal TO pilot_owner")
+        cursor.execute("DROP POLICY app_select ON coaching_goal")
+        cursor.execute("ALTER TABLE consent_receipt OWNER TO pilot_auditor")
+        cursor.execute("ALTER TABLE consent_receipt NO FORCE ROW LEVEL SECURITY")
+        cursor.execute("SET LOCAL ROLE pilot_owner")
+    found = inspect(superuser)
+    assert any("app_select" in hole for hole in found.holes if hole.startswith("coaching_goal: ")), (
+        found.holes
+    )
+    assert not any("cannot be held" in hole for hole in found.holes if hole.startswith("coaching_goal: "))
+    assert not next(each for each in found.tables if each.table == "consent_receipt").is_secured
+
+
 def may_make_large_objects() -> bool:
     """Not on servers of ours; on somebody else's, until their superuser has closed it."""
     try:

@@ -18,6 +18,7 @@ from audit.actions import record_look
 from audit.models import Event
 from pilot.access import ROLES, Actor, Role, acting
 from pilot.people.models import ROLE_BELONGS_TO, Membership
+from pilot.web import formats
 from tests import factories
 
 LOG = "/audit/log/"
@@ -27,6 +28,7 @@ SECRETS = (
     "zuleika",
     "07700 900018",
     "07700900018",
+    formats.phone("07700 900018"),
     "Invented Road",
     "A private matter",
     "Two mornings",

@@ -155,13 +155,24 @@ def test_ordinary_words_side_by_side_are_not_put_together(text: str) -> None:
     assert found(text) == []
 
 
+_FILLERS = ["\u115f", "\u1160", "\u3164", "\uffa0"]
+
+
 @pytest.mark.parametrize(
-    "unseen", ["\u200e", "\u2061", "\u2066", "\u2069", "\ufe0f", "\u034f", "\u180e", "\U000e0041"]
+    "unseen",
+    ["\u200e", "\u2061", "\u2066", "\u2069", "\ufe0f", "\u034f", "\u180e", "\U000e0041", *_FILLERS],
 )
 def test_what_nobody_sees_inside_a_word_hides_nothing(unseen: str) -> None:
     text = f"She takes sertra{unseen}line."
     [found] = screen(text)
     assert found.words(text) == f"sertra{unseen}line"
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", *_FILLERS])
+def test_what_nobody_sees_inside_a_code_or_a_dose_hides_neither(unseen: str) -> None:
+    text = f"It was coded F32{unseen}.1 then, and 200{unseen}mg."
+    found = {(each.kind, each.words(text)) for each in screen(text)}
+    assert found == {(Kind.CODE, f"F32{unseen}.1"), (Kind.DOSE, f"200{unseen}mg")}
 
 
 @pytest.mark.parametrize("written", ["sеrtrаline", "ѕertraline", "sertrаlіnе", "diаzepam", "lιthium"])

@@ -1,12 +1,35 @@
-"""A cache for sessions, which must outlive the cache server: their home is the database."""
+"""The cache; and one for sessions, which must outlive the cache server: their home is the database."""
 
 import logging
 from typing import Any
 
-from django.core.cache.backends.redis import RedisCache
+from django.core.cache.backends import redis
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
+
+
+class _OneClient(redis.RedisCacheClient):
+    """Django makes a client anew for each question, which takes longer than most answers. One is safe for many threads: it
+    takes a connection from the pool for each question."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._clients: dict[Any, Any] = {}
+
+    def get_client(self, key: Any = None, *, write: bool = False) -> Any:
+        pool = self._get_connection_pool(write)  # type: ignore[attr-defined]
+        if pool not in self._clients:
+            self._clients[pool] = super().get_client(key, write=write)
+        return self._clients[pool]
+
+
+class RedisCache(redis.RedisCache):
+    """Django's, but for the clients."""
+
+    def __init__(self, server: Any, params: dict[str, Any]) -> None:
+        super().__init__(server, params)
+        self._class = _OneClient
 
 
 class ForgivingRedisCache(RedisCache):

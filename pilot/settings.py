@@ -98,7 +98,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "pilot.cache.RedisCache",
         "LOCATION": _redis_url,
         "KEY_PREFIX": env.str("PILOT_CACHE_PREFIX", "pilot"),
     },

@@ -32,6 +32,14 @@ def test_an_ended_session_does_not_come_back_with_redis() -> None:
         away.delete("key")
 
 
+@pytest.mark.parametrize("name", ["default", "sessions"])
+def test_one_client_answers_all_questions(name: str) -> None:
+    cache = caches[name]
+    cache.set(key := uuid4().hex, "value")
+    assert cache.get(key) == "value"
+    assert cache._cache.get_client(key) is cache._cache.get_client("another", write=True)
+
+
 def test_a_worker_gives_signs_of_life_that_expire() -> None:
     assert not worker_is_alive()
     beat()

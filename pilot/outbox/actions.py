@@ -114,16 +114,20 @@ def stop_about(*rows: Record, patient: Patient, by: Actor) -> int:
     What a worker has in its hands already is not handed over, and what failed or may not have arrived is not
     sent again.
     """
-    open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
-    return _stop(open_ones.filter(patient=patient, about__in=[row.pk for row in rows]))
+    return _stop(_open().filter(patient=patient, about__in=[row.pk for row in rows]))
 
 
 def stop_all(patient: Patient, *, by: Actor) -> int:
-    """Stop whatever waits to be sent to the patient, notices too, in the surrounding action: that of records of theirs
-    which were closed as well. Returns how many."""
+    """Stop whatever has not certainly been sent to the patient, notices too, in the surrounding action: that of records of
+    theirs which were closed as well. Returns how many."""
     keys = [patient.pk, *Patient.objects.filter(merged_into=patient).values_list("pk", flat=True)]
     with acting(by, current().action, patients=keys):
-        return _stop(Message.objects.filter(patient__in=keys, status=Message.Status.DUE))
+        return _stop(_open().filter(patient__in=keys))
+
+
+def stop_forecasts(patient: Patient, *, by: Actor) -> int:
+    """Stop what says that a yes is going to end, where all have ended, in the surrounding action. Returns how many."""
+    return _stop(_open().filter(patient=patient, template="ends_soon"))
 
 
 def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> int:
@@ -133,8 +137,7 @@ def stop_purposes(patient: Patient, purposes: Collection[str], *, by: Actor) -> 
     agree to later.
     """
     waiting = Message.objects.waiting_for(patient, purposes).count()
-    open_ones = Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
-    _stop(open_ones.filter(patient=patient, purpose__in=list(purposes)))
+    _stop(_open().filter(patient=patient, purpose__in=list(purposes)))
     return waiting
 
 
@@ -266,10 +269,12 @@ def _may_still_go(message: Message) -> bool:
 
 def _stays_here(message: Message) -> bool:
     """Whether it may not go any more, in which case it is stopped. Where that is because somebody answered STOP to texts at
-    that number, what has to be said all the same waits as a letter."""
+    that number, or the record is closed and the one that is kept may call the number unsafe, what has to be said all the
+    same waits as a letter."""
     may_go = _may_still_go(message)
     is_text = message.channel == Message.Channel.SMS
-    is_held_back = may_go and is_text and are_texts_stopped(message.patient, message.address)
+    is_closed = message.patient.merged_into_id is not None
+    is_held_back = may_go and is_text and (is_closed or are_texts_stopped(message.patient, message.address))
     if may_go and not is_held_back:
         return False
     if is_held_back and message.is_notice:
@@ -291,6 +296,11 @@ def _locked(message: Message, *statuses: Message.Status, or_skip: bool = False) 
         .filter(pk=message.pk, status__in=statuses)
         .first()
     )
+
+
+def _open() -> MessageQuerySet:
+    """What has not certainly been sent, and was not stopped."""
+    return Message.objects.exclude(status__in=[Message.Status.SENT, Message.Status.STOPPED])
 
 
 def _stop(waiting: MessageQuerySet) -> int:

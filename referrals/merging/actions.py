@@ -12,7 +12,7 @@ from consent.policies import noes, standing, what_would_stop
 from consent.receipts import words
 from consent.receipts.actions import give_receipt
 from pilot.access import Actor, Permission, action
-from pilot.outbox.actions import post
+from pilot.outbox.actions import post, stop_forecasts
 from pilot.outbox.received import actions as received
 from pilot.outbox.received.policies import digits_of
 from pilot.people.actions import StaleVersion, hand_over_account
@@ -54,6 +54,7 @@ def merge(double: Patient, *, into: Patient, version: int, by: Actor) -> Patient
     yes = end_every_yes(closed, method=RECORDS, by=by)
     end_what_is_open(closed, Referral.Ending.MERGED, by=by)
     consequences.stop(closed, list(Purpose), by=by)
+    stop_forecasts(closed, by=by)
     account = _bring_together(closed, kept, by=by)
     received.carry_over(closed, kept, by=by)
     ended = what_would_stop(standing(kept), refused) if refused else []

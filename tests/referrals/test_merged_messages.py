@@ -13,7 +13,7 @@ from audit.models import Disclosure
 from consent.actions import record_withdrawal
 from consent.models import Decision
 from pilot.access import Actor, Role, acting
-from pilot.outbox.actions import mark_posted, settle_by_hand
+from pilot.outbox.actions import claim, mark_posted, settle_by_hand
 from pilot.outbox.models import Message
 from pilot.people.models import Contact, Patient
 from pilot.record.models import Kind, Outcome
@@ -78,6 +78,33 @@ def test_that_there_is_an_answer_is_still_said(pilot: factories.Pilot, kept: Pat
     answer_request(asked, "You were right.", outcome=Outcome.ACCEPTED, by=guardian)
     merged(double, into=kept)
     assert message(double, "news").status == DUE
+
+
+@pytest.mark.parametrize("status", [DUE, Message.Status.NOT_SENT])
+def test_a_text_that_waits_goes_as_a_letter(
+    status: Message.Status, pilot: factories.Pilot, kept: Patient, receptionist: Actor
+) -> None:
+    """Whether a message to that number is safe stands in the kept record from now on."""
+    double = record(pilot, address="2 Old Road", phone="07700 900123", message_is_safe=True)
+    text = factories.MessageFactory(
+        patient=double, purpose="", channel=Message.Channel.SMS, address="07700 900123", template="lapsed"
+    )
+    merged(double, into=kept)
+    if status == DUE:
+        assert not claim(text, by=factories.TESTS)
+    else:
+        settle_by_hand(stand(double, "lapsed", status), arrived=False, by=receptionist)
+    told = fresh(text)
+    assert (told.status, told.channel, told.address) == (DUE, Message.Channel.LETTER, "2 Old Road")
+
+
+def test_that_a_yes_is_going_to_end_is_not_said_any_more(
+    pilot: factories.Pilot, kept: Patient, receptionist: Actor
+) -> None:
+    double = record(pilot)
+    soon = factories.MessageFactory(patient=double, purpose="", template="ends_soon")
+    merged(double, into=kept)
+    assert fresh(soon).status == STOPPED
 
 
 def test_once_they_have_died_nothing_goes_of_the_closed_one_either(

@@ -84,7 +84,7 @@ def main() -> None:
     """Run every step, say how each went, and end with an error if any did not hold."""
     # Held for all steps, so that the servers start once.
     if not os.environ.get("DATABASE_URL"):
-        embedded.servers(BASE / ".pilot" / "test", disposable=True)
+        embedded.servers_of_tests(BASE / ".pilot" / "test")
     started = time.monotonic()
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = list(pool.map(_run, STEPS))

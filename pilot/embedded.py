@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,18 @@ class Servers:
 _using: dict[Path, keeper.Use] = {}
 
 
-def servers(home: Path, *, disposable: bool = False) -> Servers:
+def servers(home: Path, *, disposable: bool = False, in_memory: bool = False) -> Servers:
     """Start the servers of this home unless they run, and keep them up until this process ends.
 
     Many processes may share them; the last to go takes them with it, however it ends. `disposable` trades
-    safety against a power cut for speed: for tests.
+    safety against a power cut for speed: for tests. So does `in_memory`: a new cluster lies in memory, if there is room,
+    until the machine restarts. A clone of a database is more than a thousand files, which a disk makes and drops slowly.
     """
     home = home.absolute()
     if home not in _using:
         make_home(home)
-        command = [sys.executable, "-m", "pilot.embedded", "keep", str(home), *["--disposable"] * disposable]
+        command = [sys.executable, "-m", "pilot.embedded", "keep", str(home)]
+        command += ["--disposable"] * disposable + ["--in-memory"] * in_memory
         try:
             _using[home] = keeper.Use(home, command, _listening)
         except keeper.NotReadyError as error:
@@ -82,6 +85,11 @@ def servers(home: Path, *, disposable: bool = False) -> Servers:
             ) from error
         atexit.register(release, home)
     return Servers(**_using[home].state["servers"])
+
+
+def servers_of_tests(home: Path) -> Servers:
+    """What a test suite runs on: whatever makes servers quick that need not be there tomorrow."""
+    return servers(home, disposable=True, in_memory=True)
 
 
 def release(home: Path) -> None:
@@ -98,7 +106,7 @@ def forget(home: Path) -> None:
     if keeper.is_used(home):
         raise EmbeddedServersError(f"The servers in {home} are in use; stop what uses them first.")
     place = Place(home)
-    for directory in {place.root, place.sockets}:
+    for directory in {place.root, place.sockets, place.memory}:
         if directory.exists():
             check_private(directory, place.account)
             shutil.rmtree(directory)
@@ -108,9 +116,9 @@ def forget(home: Path) -> None:
 class _Both:
     """The two servers, for a keeper to keep."""
 
-    def __init__(self, home: Path, *, disposable: bool) -> None:
+    def __init__(self, home: Path, *, disposable: bool, in_memory: bool) -> None:
         self.place, self.disposable = Place(home), disposable
-        self.servers = [_Postgres(self.place, disposable), _Valkey(self.place, disposable)]
+        self.servers = [_Postgres(self.place, disposable, in_memory), _Valkey(self.place, disposable)]
 
     def start(self) -> dict[str, Any]:
         from pilot import database
@@ -192,9 +200,17 @@ class _Server:
 class _Postgres(_Server):
     name = "PostgreSQL"
 
-    @property
+    def __init__(self, place: Place, disposable: bool, in_memory: bool = False) -> None:
+        super().__init__(place, disposable)
+        self.in_memory = in_memory
+
+    @cached_property
     def data(self) -> Path:
-        return self.place.root / "postgres"
+        """Where the cluster is: on disk, if it was made there, or if it may not or cannot lie in memory."""
+        on_disk = self.place.root / "postgres"
+        if self.in_memory and not on_disk.exists() and self.place.prepare_memory():
+            return self.place.memory / "postgres"
+        return on_disk
 
     def start(self) -> None:
         if not (self.data / "PG_VERSION").exists():
@@ -203,7 +219,7 @@ class _Postgres(_Server):
 
     def _initialise(self) -> None:
         """Make the cluster beside its final place, so that an interruption leaves no half of one."""
-        draft = self.place.root / "postgres-draft"
+        draft = self.data.with_name("postgres-draft")
         shutil.rmtree(draft, ignore_errors=True)
         command = [
             str(_postgres_programs(self.place) / "initdb"),
@@ -237,6 +253,13 @@ class _Postgres(_Server):
         }
         if self.disposable:
             settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+            # Nobody copies it, and what it keeps for starting again stays small.
+            settings |= {
+                "wal_level": "minimal",
+                "max_wal_senders": "0",
+                "max_wal_size": "256MB",
+                "min_wal_size": "32MB",
+            }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return [str(_postgres_programs(self.place) / "postgres"), "-D", str(self.data), *options]
 
@@ -372,9 +395,11 @@ def _main() -> None:
     parser.add_argument("verb", choices=["keep"])
     parser.add_argument("home", type=Path)
     parser.add_argument("--disposable", action="store_true")
+    parser.add_argument("--in-memory", action="store_true")
     chosen = parser.parse_args()
+    both = _Both(chosen.home, disposable=chosen.disposable, in_memory=chosen.in_memory)
     try:
-        keeper.keep(chosen.home, _Both(chosen.home, disposable=chosen.disposable))
+        keeper.keep(chosen.home, both)
     except (EmbeddedServersError, NoPlaceError) as error:
         sys.exit(str(error))
 

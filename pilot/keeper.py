@@ -18,6 +18,7 @@ from typing import IO, Any, Protocol
 START_SECONDS = 90
 STOP_SECONDS = 40
 LOOK_SECONDS = 0.5
+ASKING_SECONDS = 2
 
 
 class NotReadyError(RuntimeError):
@@ -115,7 +116,7 @@ def keep(home: Path, kept: Kept) -> None:
     """
     names = ("keeper.lock", "users.lock")
     keeper, users = (os.open(home / name, os.O_RDWR | os.O_CREAT, 0o600) for name in names)
-    if not _lock_now(keeper, fcntl.LOCK_EX):
+    if not _lock_soon(keeper):
         return
     unused = threading.Event()
     # A handler may do no more: setting an event in the middle of waiting for it can lock up.
@@ -166,6 +167,16 @@ def _locked(path: Path, kind: int) -> bool:
         return False
     with path.open("a") as lock:
         return not _lock_now(lock, kind)
+
+
+def _lock_soon(file: int) -> bool:
+    """Whether the lock is ours now. Whoever asks if there is a keeper has it for a moment, and is none."""
+    deadline = time.monotonic() + ASKING_SECONDS
+    while not _lock_now(file, fcntl.LOCK_EX):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _lock_now(file: IO[str] | int, kind: int) -> bool:

@@ -74,7 +74,7 @@ _redis_url = env.str("REDIS_URL", "")
 if bool(_app_url) != bool(_owner_url):
     raise ImproperlyConfigured("Set both DATABASE_URL and OWNER_DATABASE_URL, or neither.")
 if not (_app_url and _redis_url):
-    _servers = embedded.servers(HOME / "test" if MODE == "test" else HOME, disposable=MODE == "test")
+    _servers = embedded.servers_of_tests(HOME / "test") if MODE == "test" else embedded.servers(HOME)
     if not _app_url:
         _app_url, _owner_url = _servers.app_url, _servers.owner_url
         _sealer_url, _auditor_url = _servers.sealer_url, _servers.auditor_url

@@ -72,7 +72,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(100_000, 20, 20)
     gc.enable()
 
 
@@ -188,6 +188,16 @@ def components_drawn_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         components.draw_once(patch)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def threads_kept_plainly() -> Iterator[None]:
+    """What belongs to a thread is found quickly."""
+    from tests import threads
+
+    with pytest.MonkeyPatch.context() as patch:
+        threads.keep_plainly(patch)
         yield
 
 

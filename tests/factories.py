@@ -166,14 +166,15 @@ def user_of(actor: Actor) -> User:
 def sign_in(client: Client, actor: Actor) -> Client:
     """Sign the actor in, acting in this role, the second step passed."""
     from pilot.web.middleware import ACTING_AS, SECOND_STEP
-    from pilot.web.selectors import acting_roles
+    from pilot.web.selectors import AS_PATIENT
 
     user = user_of(actor)
     with acting(TESTS, "test.signed_in"):
         client.force_login(user)
     session = client.session
     session[SECOND_STEP] = str(user.pk)
-    session[ACTING_AS] = next(each.key for each in acting_roles(user) if each.role is actor.role)
+    is_patient = actor.role is Role.PATIENT
+    session[ACTING_AS] = AS_PATIENT if is_patient else str(membership_of(actor).pk)
     session.save()
     return client
 

@@ -28,7 +28,7 @@ def main() -> None:
     from pilot import embedded
     from tests.databases import Cloner
 
-    superuser = embedded.servers(settings.HOME / "test", disposable=True).superuser_url
+    superuser = embedded.servers_of_tests(settings.HOME / "test").superuser_url
     _say("Making a scratch database. The first time that takes a minute …")
     cloner = Cloner()
     cloner.prepare()

@@ -114,6 +114,8 @@ class BaseView(View):
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
+            # Asked twice: whoever may not open it gets no transaction for it, and inside the door the answer is noted.
+            self.authorise()
             with self.open_door() as context:
                 self.authorise()
                 response = self.respond(request, *args, **kwargs)

@@ -3,8 +3,10 @@ relation. What is refused changes nothing."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
+from functools import cache
 from itertools import product
 from typing import Any
 from uuid import UUID, uuid4
@@ -80,9 +82,33 @@ def not_drawn_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(SimpleTemplateResponse, "rendered_content", property(rendered))
 
 
+@pytest.fixture(autouse=True)
+def refusals_not_reported() -> Iterator[None]:
+    """Tens of thousands of lines that nobody reads, if something goes wrong least of all."""
+    log = logging.getLogger("django.request")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    yield
+    log.setLevel(level)
+
+
 @pytest.fixture(scope="module")
 def world(module_database: str) -> World:
     return make_world()
+
+
+@pytest.fixture(scope="module")
+def walkers(world: World) -> dict[str, Walker]:
+    """Each signs in once for all they ask."""
+    return {}
+
+
+@pytest.fixture
+def walker(world: World, walkers: dict[str, Walker], who: str) -> Walker:
+    if who not in walkers:
+        walkers[who] = Walker(world, BY_NAME[who])
+    walkers[who].sign_in()
+    return walkers[who]
 
 
 class Walker:
@@ -93,6 +119,9 @@ class Walker:
         self.users = {scope: self._user(scope) for scope in (Scope.OWN, Scope.WITHDRAWN)}
         self.clients: dict[UUID | None, Client] = {}
         self.paths: dict[tuple[str, Scope], str] = {}
+
+    def sign_in(self) -> None:
+        """Whoever something signed out, or who has not been here yet."""
         for scope in self.users:
             self.client(scope)
 
@@ -149,13 +178,18 @@ class Walker:
         return client
 
 
+@cache
+def address_of(name: str) -> str:
+    return reverse(name)
+
+
 def outcome_of(address: Address, path: str, response: HttpResponse) -> Outcome | int:
     location = response.headers.get("Location", "")
-    if location.startswith(f"{reverse(settings.LOGIN_URL)}?next={path}"):
+    if location.startswith(f"{address_of(settings.LOGIN_URL)}?next={path}"):
         return Outcome.SIGN_IN
     # Some lead there too, but as their answer: only the way back says that something was in the way.
     for name, outcome in LED_TO.items():
-        if location.startswith(reverse(name)) and getattr(address.view, "needs_role", False):
+        if location.startswith(address_of(name)) and getattr(address.view, "needs_role", False):
             return outcome
     allowed = Outcome.ALLOWED if response.status_code in ALLOWED else response.status_code
     return STATUSES.get(response.status_code, allowed)
@@ -223,18 +257,15 @@ def refusals() -> int:
 class Walk:
     """The same for everybody; in several classes, so that several workers share the work."""
 
-    def test_looking(self, world: World, who: str) -> None:
-        walker = Walker(world, BY_NAME[who])
+    def test_looking(self, walker: Walker) -> None:
         check(walk(walker, list(questions(walker.asker, LOOKING))))
 
-    def test_sending_what_is_allowed(self, world: World, who: str) -> None:
-        walker = Walker(world, BY_NAME[who])
+    def test_sending_what_is_allowed(self, walker: Walker) -> None:
         allowed = [each for each in questions(walker.asker, UNSAFE) if each[-1] is Outcome.ALLOWED]
         # Without a form's key, so that nothing happens and the world stays as it is.
         check(walk(walker, allowed))
 
-    def test_what_is_refused_changes_nothing(self, world: World, who: str) -> None:
-        walker = Walker(world, BY_NAME[who])
+    def test_what_is_refused_changes_nothing(self, walker: Walker) -> None:
         denied = [each for each in questions(walker.asker, UNSAFE) if each[-1] is not Outcome.ALLOWED]
         before, refused_before = digest(), refusals()
         check(walk(walker, denied, **SENT))
@@ -244,8 +275,7 @@ class Walk:
         noted = [each for each in denied if each[-1] in (Outcome.FORBIDDEN, Outcome.NOT_THERE)]
         assert refusals() - refused_before == len(noted)
 
-    def test_two_rows_in_one_address_are_of_one_patient(self, world: World, who: str) -> None:
-        walker = Walker(world, BY_NAME[who])
+    def test_two_rows_in_one_address_are_of_one_patient(self, world: World, walker: Walker) -> None:
         for address in (each for each in ADDRESSES if len(each.rows) > 1):
             # One page compares two patients of one practice.
             both = address.name != "referrals:merge"

@@ -282,7 +282,7 @@ def superuser(db: None) -> Iterator[BaseDatabaseWrapper]:
     """The owner's database, by way of a superuser: whatever is done there is undone, and nobody else sees it."""
     if os.environ.get("DATABASE_URL"):
         pytest.skip("needs a superuser, whom only servers of our own have")
-    url = embedded.servers(settings.HOME / "test", disposable=True).superuser_url
+    url = embedded.servers_of_tests(settings.HOME / "test").superuser_url
     known = conninfo_to_dict(url)
     connection = connections["owner"].copy(alias="superuser")
     connection.settings_dict.update(

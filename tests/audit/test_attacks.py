@@ -613,7 +613,7 @@ def test_every_random_change_is_found(log: Log) -> None:
     bool(os.environ.get("DATABASE_URL")), reason="only the embedded servers have a superuser of ours"
 )
 def test_the_demonstration_shows_a_superuser_being_found_out(own_database: str) -> None:
-    superuser = embedded.servers(settings.HOME / "test", disposable=True).superuser_url
+    superuser = embedded.servers_of_tests(settings.HOME / "test").superuser_url
     said: list[str] = []
     assert tamper_demo.show(superuser, own_database, said.append)
     assert "is not what was sealed: it was changed afterwards." in "\n".join(said)
@@ -627,7 +627,7 @@ def test_an_event_hidden_from_the_index_that_sealing_follows_is_counted(
 ) -> None:
     write_some_of_everything()
     seal_all()
-    superuser = embedded.servers(settings.HOME / "test", disposable=True).superuser_url
+    superuser = embedded.servers_of_tests(settings.HOME / "test").superuser_url
     columns = ", ".join(name for name in COLUMNS if name != "id")
     index = "UPDATE pg_index SET indisready = %s WHERE indexrelid = 'event_in_sealing_order'::regclass"
     with psycopg.connect(superuser, dbname=own_database, autocommit=True) as connection:

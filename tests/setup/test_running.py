@@ -77,7 +77,12 @@ class Run:
         return False
 
     def ready(self) -> bool:
-        return soon(lambda: self.answers() or self.process.poll() is not None, seconds=240) and self.answers()
+        """Whether it answers and has said where: it asks now and then, and somebody else may be answered first."""
+
+        def has_said_so() -> bool:
+            return f"http://localhost:{self.port}/" in self.log.read_text() and self.answers()
+
+        return soon(lambda: has_said_so() or self.process.poll() is not None, seconds=240) and has_said_so()
 
     def end(self, number: int) -> str:
         self.process.send_signal(number)

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from pilot import keeper
+from pilot.memory import Memory
 from pilot.place import NoPlaceError, Place, check_private, make_home, make_private
 
 DATABASE = "pilot"
@@ -102,14 +102,16 @@ def release(home: Path) -> None:
 def forget(home: Path) -> None:
     """Delete the servers' data, wherever they had to be put. Refused while anybody uses them."""
     if not home.exists():
+        Memory(home.absolute()).forget()
         return
     if keeper.is_used(home):
         raise EmbeddedServersError(f"The servers in {home} are in use; stop what uses them first.")
     place = Place(home)
-    for directory in {place.root, place.sockets, place.memory}:
+    for directory in {place.root, place.sockets}:
         if directory.exists():
             check_private(directory, place.account)
             shutil.rmtree(directory)
+    Memory(home.absolute()).forget()
     shutil.rmtree(home)
 
 
@@ -202,17 +204,13 @@ class _Postgres(_Server):
 
     def __init__(self, place: Place, disposable: bool, in_memory: bool = False) -> None:
         super().__init__(place, disposable)
-        self.in_memory = in_memory
-
-    @cached_property
-    def data(self) -> Path:
-        """Where the cluster is: on disk, if it was made there, or if it may not or cannot lie in memory."""
-        on_disk = self.place.root / "postgres"
-        if self.in_memory and not on_disk.exists() and self.place.prepare_memory():
-            return self.place.memory / "postgres"
-        return on_disk
+        self.memory = Memory(place.home) if in_memory else None
+        self.data = place.root / "postgres"
 
     def start(self) -> None:
+        # A cluster that was made on disk stays there.
+        if self.memory and not self.data.exists() and self.memory.take():
+            self.data = self.memory.data / "postgres"
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
         super().start()

@@ -110,7 +110,7 @@ class Use:
 
 
 def keep(home: Path, kept: Kept) -> None:
-    """Keep it until nobody uses it or somebody asks us to stop; end at once if another process keeps it.
+    """Keep it until nobody uses it or somebody asks us to stop; end soon if another process keeps it.
 
     The last thing a process does: only its end lets go of the locks, so who waits for them finds it gone.
     """
@@ -147,7 +147,7 @@ def tail(log: Path) -> str:
     """The last lines of a log, or one sentence if they say that the disk is full."""
     text = log.read_text(errors="replace").strip() if log.exists() else ""
     if "No space left on device" in text:
-        return "There is no space left on the disk."
+        return "There is no space left on the disk, or in memory where the tests' data lies."
     return "\n".join(text.splitlines()[-12:])
 
 

@@ -20,11 +20,6 @@ from typing import Any
 
 # A socket's address holds 107 characters; PostgreSQL adds its own file name and a lock file beside it.
 LONGEST_SOCKET_DIRECTORY = 80
-# Where Linux keeps files in memory; every user may write there, as in /tmp.
-MEMORY = Path("/dev/shm")  # noqa: S108 - what is made there is private, and its owner is checked before use
-ROOM_IN_MEMORY = 2 * 2**30
-# The file that says whose a directory in memory is: no other reason keeps it there.
-WHOSE = "home"
 
 
 class NoPlaceError(RuntimeError):
@@ -102,24 +97,6 @@ class Place:
                 return short
         raise NoPlaceError(f"A unix socket cannot lie in {inside}; set TMPDIR to a short, plain path.")
 
-    @property
-    def memory(self) -> Path:
-        """A directory whose files are gone when the machine restarts. It is there once `prepare_memory` said so."""
-        return MEMORY / self.name
-
-    def prepare_memory(self) -> bool:
-        """Make a private directory in memory, and say whether it is there: there may be too little memory, or none to
-        be had. What clones kept there that have been deleted since goes.
-        """
-        if not MEMORY.is_dir():
-            return False
-        _forget_orphans(self.account)
-        if not self.memory.exists() and not has_room_in_memory():
-            return False
-        make_private(self.memory, self.account)
-        (self.memory / WHOSE).write_text(str(self.home))
-        return True
-
     def prepare(self) -> None:
         """Make the directories, private to the servers' user; refuse any that somebody else made."""
         for directory in (self.root, self.sockets):
@@ -152,25 +129,6 @@ def _can_hold_sockets(directory: Path) -> bool:
     """Whether its name is short and, for clients that read a comma as the start of another host, plain."""
     short = len(os.fsencode(directory)) <= LONGEST_SOCKET_DIRECTORY
     return short and re.fullmatch(r"[\w/. -]+", str(directory)) is not None
-
-
-def has_room_in_memory() -> bool:
-    """Whether as much as a test suite's databases may lie in memory."""
-    with contextlib.suppress(OSError):
-        known = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        available = int(known["MemAvailable"].split()[0]) * 1024
-        # Twice the room: programs need some too.
-        return available >= 2 * ROOM_IN_MEMORY and shutil.disk_usage(MEMORY).free >= ROOM_IN_MEMORY
-    return False
-
-
-def _forget_orphans(account: Account) -> None:
-    for directory in MEMORY.glob("pilot-*"):
-        # Other users' are theirs to forget.
-        with contextlib.suppress(OSError, NoPlaceError):
-            check_private(directory, account)
-            if not Path((directory / WHOSE).read_text()).exists():
-                shutil.rmtree(directory)
 
 
 def make_home(home: Path) -> None:

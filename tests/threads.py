@@ -17,7 +17,7 @@ from django.utils.translation import trans_real
 
 
 def keep_plainly(patch: pytest.MonkeyPatch) -> None:
-    """From now on, while the patch lasts. What this thread had it has still."""
+    """From now on, while the patch lasts. The connections that this thread had it has still."""
     for module, name in (
         (trans_real, "_active"),
         (timezone, "_active"),

@@ -42,6 +42,8 @@ ALLOWED = {200, 302, 400, 409, 422, 503}
 @pytest.fixture(autouse=True)
 def site(settings: Any) -> None:
     settings.ROOT_URLCONF = SITE
+    # Each signs in once, and may walk for long on a slow machine.
+    settings.SESSION_IDLE_SECONDS = settings.SESSION_COOKIE_AGE
     # Nobody answers there, and the pages say so.
     nobody = {"issuer": "http://127.0.0.1:9", "client_id": "pilot", "scope": ("openid",)}
     settings.SIGN_IN_PROVIDERS = {

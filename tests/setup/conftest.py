@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pilot import embedded, place
+from pilot import embedded
 
 BASE = Path(__file__).resolve().parents[2]
 # A program that uses the servers of a home until its input ends.
@@ -52,15 +52,6 @@ class User:
         self.process.communicate()
 
 
-def make_directory(name: str) -> Path:
-    """An empty directory that every user can reach, as a clone's is; in memory where there is room."""
-    directory = Path(
-        tempfile.mkdtemp(prefix=f"{name}-", dir=place.MEMORY if place.has_room_in_memory() else None)
-    )
-    directory.chmod(0o755)
-    return directory
-
-
 def processes_of(directory: Path) -> list[str]:
     """The command lines of living processes that mention this directory."""
     found = []
@@ -86,8 +77,9 @@ def soon(condition: Callable[[], bool], *, seconds: float = 20) -> bool:
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """Like a clone; nothing may run in it afterwards."""
-    directory = make_directory("clone")
+    """An empty directory that every user can reach, as a clone's is; nothing may run in it afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="clone-"))
+    directory.chmod(0o755)
     yield directory
     assert soon(lambda: processes_of(directory) == []), processes_of(directory)
     for home in directory.rglob(".pilot"):
@@ -98,7 +90,8 @@ def clone() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def used_home() -> Iterator[Path]:
     """A home whose servers ran and ended in an orderly way: making their data directory takes longer than all else."""
-    directory = make_directory("used")
+    directory = Path(tempfile.mkdtemp(prefix="used-"))
+    directory.chmod(0o755)
     home = directory / ".pilot"
     User(home).leave()
     yield home
@@ -115,7 +108,8 @@ def ran_before(clone: Path, used_home: Path) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[embedded.Servers]:
     """Servers of this session's own, for what concerns a whole cluster."""
-    directory = make_directory("cluster")
+    directory = Path(tempfile.mkdtemp(prefix="cluster-"))
+    directory.chmod(0o755)
     home = directory / ".pilot"
     yield embedded.servers(home, disposable=True)
     embedded.release(home)

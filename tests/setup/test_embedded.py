@@ -8,26 +8,15 @@ import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
-from pilot import embedded, keeper, place
+from pilot import embedded, keeper
 from pilot.place import Account, NoPlaceError, Place
 from tests.setup.conftest import BASE, User, processes_of, soon
-
-
-@pytest.fixture
-def in_memory(clone: Path) -> Iterator[Path]:
-    """Where the clone's data can lie in memory; nothing is left there."""
-    if not place.MEMORY.is_dir() or not place.has_room_in_memory():
-        pytest.skip("this machine keeps no files in memory, or has too little of it")
-    directory = Place(clone / ".pilot").memory
-    yield directory
-    assert not directory.exists()
 
 
 def postmaster(url: str) -> int:
@@ -112,66 +101,15 @@ def test_a_stale_mark_of_another_program_is_no_obstacle(clone: Path) -> None:
     user.leave()
 
 
-@pytest.mark.usefixtures("ran_before")
-def test_asking_whether_there_is_a_keeper_keeps_none_from_beginning(clone: Path) -> None:
+def test_asking_whether_there_is_a_keeper_keeps_none_from_beginning(tmp_path: Path) -> None:
     """Seen once in some hundred runs: whoever waited for the keeper asked in the moment when it wanted the lock, which it
     took for another keeper's."""
-    with (clone / ".pilot" / "keeper.lock").open("a") as asking:
+    lock = tmp_path / "keeper.lock"
+    with lock.open("a") as asking, lock.open("a") as keeping, lock.open("a") as another:
         fcntl.flock(asking, fcntl.LOCK_SH)
-        answered = threading.Timer(1, lambda: fcntl.flock(asking, fcntl.LOCK_UN))
-        answered.start()
-        user = User(clone / ".pilot")
-        answered.join()
-    assert user.url
-    assert user.leave() == ""
-
-
-def test_what_lies_in_memory_is_found_again_and_forgotten(clone: Path, in_memory: Path) -> None:
-    home = clone / ".pilot"
-    for _ in range(2):
-        url = embedded.servers(home, disposable=True, in_memory=True).superuser_url
-        with psycopg.connect(url) as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS kept ()")
-            assert connection.execute("SHOW data_directory").fetchone() == (str(in_memory / "postgres"),)
-        embedded.release(home)
-    embedded.forget(home)
-    assert not in_memory.exists()
-
-
-def test_what_was_made_on_disk_stays_there(clone: Path) -> None:
-    User(clone / ".pilot").leave()
-    there = Place(clone / ".pilot")
-    assert embedded._Postgres(there, disposable=True, in_memory=True).data == there.root / "postgres"
-    assert not there.memory.exists()
-
-
-def test_without_room_in_memory_the_data_lies_on_disk(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "ROOM_IN_MEMORY", 2**60)
-    there = Place(clone / ".pilot")
-    assert embedded._Postgres(there, disposable=True, in_memory=True).data == there.root / "postgres"
-    monkeypatch.setattr(place, "MEMORY", clone / "nowhere")
-    assert not there.prepare_memory()
-
-
-def test_memory_that_somebody_else_prepared_is_refused(clone: Path, in_memory: Path) -> None:
-    in_memory.mkdir(mode=0o755)
-    with pytest.raises(NoPlaceError, match="not a private directory of ours"):
-        Place(clone / ".pilot").prepare_memory()
-    in_memory.rmdir()
-
-
-def test_what_a_deleted_clone_left_in_memory_goes_with_the_next_start(clone: Path, in_memory: Path) -> None:
-    gone, stays, strange = (Place(clone / name / ".pilot") for name in ("gone", "stays", "strange"))
-    for each in (gone, stays, strange):
-        each.home.mkdir(parents=True)
-        assert each.prepare_memory()
-    (strange.memory / place.WHOSE).unlink()
-    shutil.rmtree(clone / "gone")
-    assert Place(clone / ".pilot").prepare_memory()
-    assert [each.memory.exists() for each in (gone, stays, strange)] == [False, True, True]
-    for each in (stays, strange):
-        shutil.rmtree(each.memory)
-    shutil.rmtree(in_memory)
+        threading.Timer(0.3, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
+        assert keeper._lock_soon(keeping.fileno())
+        assert not keeper._lock_soon(another.fileno())
 
 
 @pytest.mark.parametrize("name", ["deep/" * 30 + "clone", "with a space, 'quotes' and \"more\"", "ünïcödé"])

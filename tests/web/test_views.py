@@ -5,7 +5,9 @@ from uuid import uuid4
 import pytest
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from audit.models import Event, Subject
@@ -75,6 +77,13 @@ def test_a_mistake_of_ours_is_a_500_in_plain_words(desk: Client) -> None:
     response = desk.get("/tiny/broken/")
     assert response.status_code == 500
     assert "Sorry, there is a problem" in response.content.decode()
+
+
+def test_whoever_may_not_open_a_page_gets_no_door_but_that_of_the_refusal(desk: Client) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        assert desk.get("/tiny/allocate/").status_code == 403
+    doors = [query["sql"] for query in asked.captured_queries if "set_config('pilot.user'" in query["sql"]]
+    assert len(doors) == 1, doors
 
 
 def test_a_stream_is_refused(desk: Client) -> None:

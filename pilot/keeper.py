@@ -99,11 +99,11 @@ class Use:
             )
 
     def _used_by_others(self) -> bool:
-        if _lock_now(self.users, fcntl.LOCK_EX):
+        if lock_now(self.users, fcntl.LOCK_EX):
             fcntl.flock(self.users, fcntl.LOCK_UN)
             return False
         # Either the keeper has it for itself, stopping, or others share it.
-        if _lock_now(self.users, fcntl.LOCK_SH):
+        if lock_now(self.users, fcntl.LOCK_SH):
             fcntl.flock(self.users, fcntl.LOCK_UN)
             return True
         return False
@@ -116,7 +116,7 @@ def keep(home: Path, kept: Kept) -> None:
     """
     names = ("keeper.lock", "users.lock")
     keeper, users = (os.open(home / name, os.O_RDWR | os.O_CREAT, 0o600) for name in names)
-    if not _lock_soon(keeper):
+    if not lock_soon(keeper):
         return
     unused = threading.Event()
     # A handler may do no more: setting an event in the middle of waiting for it can lock up.
@@ -166,20 +166,21 @@ def _locked(path: Path, kind: int) -> bool:
     if not path.exists():
         return False
     with path.open("a") as lock:
-        return not _lock_now(lock, kind)
+        return not lock_now(lock, kind)
 
 
-def _lock_soon(file: int) -> bool:
+def lock_soon(file: IO[str] | int) -> bool:
     """Whether the lock is ours now. Whoever asks if there is a keeper has it for a moment, and is none."""
     deadline = time.monotonic() + ASKING_SECONDS
-    while not _lock_now(file, fcntl.LOCK_EX):
+    while not lock_now(file):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
     return True
 
 
-def _lock_now(file: IO[str] | int, kind: int) -> bool:
+def lock_now(file: IO[str] | int, kind: int = fcntl.LOCK_EX) -> bool:
+    """Whether the lock is ours now."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:

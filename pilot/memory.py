@@ -7,14 +7,15 @@ process that uses it, and goes once its home is gone or is another one.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from pilot import keeper
 from pilot.place import Account, Place, make_private
 
 # Where Linux keeps files in memory.
@@ -42,12 +43,16 @@ class Memory:
                 _clear_if_left(directory)
             if not self.directory.exists() and has_room():
                 self._make()
-            self._held = self._held or _hold(self.directory)
+            # Others who start may look just now whether it was left.
+            self._held = self._held or _hold(self.directory, keeper.lock_soon)
         return self._held is not None
 
     def forget(self) -> None:
         """Delete it, unless a process holds it."""
-        with contextlib.suppress(OSError), _hold(self.directory) or contextlib.nullcontext() as held:
+        with (
+            contextlib.suppress(OSError),
+            _hold(self.directory, keeper.lock_now) or contextlib.nullcontext() as held,
+        ):
             if held:
                 shutil.rmtree(self.directory)
 
@@ -84,25 +89,23 @@ def _left_to_group() -> float:
     return float("inf")
 
 
-def _hold(directory: Path) -> IO[str] | None:
+def _hold(directory: Path, lock: Callable[[IO[str]], bool]) -> IO[str] | None:
     """The open and locked file of a directory that this user made; None where another did, or a process holds it."""
     found = directory.lstat()
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
     if not is_ours:
         return None
     file = (directory / OWNER_FILE).open("r+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+    if lock(file):
+        return file
+    file.close()
+    return None
 
 
 def _clear_if_left(directory: Path) -> None:
     """Delete it if nobody holds it and its home is gone, or another was made in its place."""
     with contextlib.suppress(OSError, ValueError):
-        file = _hold(directory)
+        file = _hold(directory, keeper.lock_now)
         if file is None:
             return
         with file:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pilot import embedded
+from pilot import embedded, memory
 
 BASE = Path(__file__).resolve().parents[2]
 # A program that uses the servers of a home until its input ends.
@@ -52,6 +52,15 @@ class User:
         self.process.communicate()
 
 
+def make_directory(name: str) -> Path:
+    """An empty directory that every user can reach, as a clone's is. In memory where programs can run there: each test
+    makes and deletes thousands of files."""
+    can_run = memory.has_room() and not os.statvfs(memory.SHARED).f_flag & os.ST_NOEXEC
+    directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=memory.SHARED if can_run else None))
+    directory.chmod(0o755)
+    return directory
+
+
 def processes_of(directory: Path) -> list[str]:
     """The command lines of living processes that mention this directory."""
     found = []
@@ -77,9 +86,8 @@ def soon(condition: Callable[[], bool], *, seconds: float = 20) -> bool:
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """An empty directory that every user can reach, as a clone's is; nothing may run in it afterwards."""
-    directory = Path(tempfile.mkdtemp(prefix="clone-"))
-    directory.chmod(0o755)
+    """Like a clone; nothing may run in it afterwards."""
+    directory = make_directory("clone")
     yield directory
     assert soon(lambda: processes_of(directory) == []), processes_of(directory)
     for home in directory.rglob(".pilot"):
@@ -90,8 +98,7 @@ def clone() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def used_home() -> Iterator[Path]:
     """A home whose servers ran and ended in an orderly way: making their data directory takes longer than all else."""
-    directory = Path(tempfile.mkdtemp(prefix="used-"))
-    directory.chmod(0o755)
+    directory = make_directory("used")
     home = directory / ".pilot"
     User(home).leave()
     yield home
@@ -108,8 +115,7 @@ def ran_before(clone: Path, used_home: Path) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[embedded.Servers]:
     """Servers of this session's own, for what concerns a whole cluster."""
-    directory = Path(tempfile.mkdtemp(prefix="cluster-"))
-    directory.chmod(0o755)
+    directory = make_directory("cluster")
     home = directory / ".pilot"
     yield embedded.servers(home, disposable=True)
     embedded.release(home)

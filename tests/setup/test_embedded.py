@@ -108,8 +108,8 @@ def test_asking_whether_there_is_a_keeper_keeps_none_from_beginning(tmp_path: Pa
     with lock.open("a") as asking, lock.open("a") as keeping, lock.open("a") as another:
         fcntl.flock(asking, fcntl.LOCK_SH)
         threading.Timer(0.3, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
-        assert keeper._lock_soon(keeping.fileno())
-        assert not keeper._lock_soon(another.fileno())
+        assert keeper.lock_soon(keeping.fileno())
+        assert not keeper.lock_soon(another.fileno())
 
 
 @pytest.mark.parametrize("name", ["deep/" * 30 + "clone", "with a space, 'quotes' and \"more\"", "ünïcödé"])

@@ -1,7 +1,9 @@
 """What lies in memory is found again, held by one process, and goes with its home; whatever else is there is left alone."""
 
+import fcntl
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,6 +81,18 @@ def test_one_process_holds_it(home: Path) -> None:
     assert other.take()
     release(other)
     other.forget()
+
+
+def test_whoever_looks_whether_it_was_left_is_waited_for(home: Path) -> None:
+    mine = Memory(home)
+    assert mine.take()
+    release(mine)
+    with (mine.directory / memory.OWNER_FILE).open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        threading.Timer(0.3, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        assert mine.take()
+    release(mine)
+    mine.forget()
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o755])
